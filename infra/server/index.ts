@@ -1,0 +1,26 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { Connection } from "../../toolkit/connection.ts";
+import type { Config } from "../config.ts";
+import { EmbeddedServer } from "./embedded.ts";
+import { ExternalServer } from "./external.ts";
+import { RdsServer } from "./rds.ts";
+
+/** What the rest of the program needs to know of a server, wherever it runs. */
+export interface Server {
+  connection: pulumi.Output<Connection>;
+  serverVersion: pulumi.Output<string>;
+  /** Tells one database cluster from another, so that a new one is migrated from the start. */
+  identity: pulumi.Output<string>;
+}
+
+/** The server that the configuration asks for. */
+export function createServer(config: Config): Server {
+  switch (config.server) {
+    case "embedded":
+      return new EmbeddedServer("server", config);
+    case "external":
+      return new ExternalServer("server", config);
+    case "rds":
+      return new RdsServer("server", config);
+  }
+}

@@ -1,0 +1,40 @@
+import { parseArgs } from "node:util";
+import { connectionFromEnvironment, main } from "../toolkit/cli.ts";
+import { type Connection, parseConnectionString } from "../toolkit/connection.ts";
+import { UserError } from "../toolkit/errors.ts";
+import { stackOutputs } from "./engine/outputs.ts";
+
+/**
+ * The toolkit, pointed at a stack's database: `npm run load` and `npm run toolkit` come here. `--stack NAME` (local by
+ * default) picks the stack; DATABASE_URL, where it is set and no stack is named, wins.
+ */
+const { values, tokens } = parseArgs({
+  args: process.argv.slice(2),
+  options: { stack: { type: "string", short: "s" } },
+  strict: false,
+  allowPositionals: true,
+  tokens: true,
+});
+
+const stackToken = tokens.find((token) => token.kind === "option" && token.name === "stack");
+
+async function connection(): Promise<Connection> {
+  const named = typeof values.stack === "string" ? values.stack : undefined;
+  if (!named && process.env.DATABASE_URL) return connectionFromEnvironment();
+  const stack = named ?? "local";
+  const url = (await stackOutputs(stack)).connectionString;
+  if (typeof url !== "string")
+    throw new UserError(`the stack ${stack} has no database yet`, {
+      fix: `Run \`npm run up${stack === "local" ? "" : ` -- --stack ${stack}`}\` first.`,
+    });
+  return parseConnectionString(url);
+}
+
+/** The arguments without `--stack NAME`, which the toolkit does not know. */
+function withoutStack(argv: string[]): string[] {
+  if (stackToken?.kind !== "option") return argv;
+  const length = stackToken.inlineValue ? 1 : 2;
+  return argv.toSpliced(stackToken.index, length);
+}
+
+process.exitCode = await main(withoutStack(process.argv.slice(2)), connection);
