@@ -18,7 +18,7 @@ export interface Config {
   finalBackup: boolean;
   restoreFrom?: string;
   lockTimeout: number;
-  acceptDrift: boolean;
+  acceptDrift: string;
   sampleData: boolean;
   instanceClass: string;
   allocatedStorage: number;
@@ -84,7 +84,7 @@ export const rules: Record<string, Rule> = {
   finalBackup: { type: "boolean", default: true },
   restoreFrom: { type: "string", default: "" },
   lockTimeout: { type: "integer", default: 5000, check: between(100, 600_000, "milliseconds") },
-  acceptDrift: { type: "boolean", default: false },
+  acceptDrift: { type: "string", default: "", check: matching(/^([0-9a-f]{12})?$/, "3fa9c0d1e2b4") },
   sampleData: { type: "boolean", default: false },
   instanceClass: { type: "string", default: "db.r7g.large", check: matching(/^db\.[a-z0-9]+\.[a-z0-9]+$/, "db.r7g.large") },
   allocatedStorage: { type: "integer", default: 100, check: between(20, 65536, "GiB") },

@@ -1,0 +1,184 @@
+import { UserError } from "../../toolkit/errors.ts";
+import { say } from "../../toolkit/terminal.ts";
+import { changesBetween } from "./diff.ts";
+import { Display } from "./display.ts";
+import { isDynamic, nameOf, providerType, typeOf } from "./goal.ts";
+import { lockStack } from "./lock.ts";
+import { type Project, readProject, saveConfig } from "./project.ts";
+import { runProgram, withEngine } from "./run.ts";
+import { type ResourceState, StackState } from "./state.ts";
+import { canonical, isObject, markSecrets, masked, providerKey, revealed } from "./wire.ts";
+
+/** The options of all commands, as the command line gives them. */
+export interface Options {
+  stack: string;
+  config: [string, string][];
+  diff: boolean;
+  json: boolean;
+  expectNoChanges: boolean;
+  yes: boolean;
+  showSecrets: boolean;
+  /** `output`: the one that is asked for. */
+  name?: string;
+}
+
+/** Shows what `up` would do, and does nothing. */
+export async function preview(options: Options): Promise<number> {
+  saveConfig(options.stack, options.config);
+  const project = readProject(options.stack);
+  const state = new StackState(options.stack);
+  const display = new Display({ preview: true, diff: options.diff });
+  say(`Previewing update (${options.stack})\n`);
+  const { failed, outputs } = await runProgram({ project, state, display }, true);
+  display.summary(failed ? {} : outputs);
+  if (options.json) printJson(display);
+  if (failed) return 1;
+  if (!options.expectNoChanges || !display.changes) return 0;
+  display.diagnostic("error", "no changes were expected, and there are some");
+  return 1;
+}
+
+/** Makes the stack what the program says. Previews first, and touches nothing where that fails. */
+export async function up(options: Options): Promise<number> {
+  saveConfig(options.stack, options.config);
+  const project = readProject(options.stack);
+  return locked(options.stack, async () => {
+    const state = new StackState(options.stack);
+    for (const { type, resource } of state.interrupted)
+      say(`the last run was ended while ${type} ${nameOf(resource.urn)}: going on from what it left`);
+    if (await refusedBeforehand(project, state)) return 1;
+    say(`Updating (${options.stack})\n`);
+    const display = new Display({ preview: false, diff: options.diff });
+    const { failed, outputs } = await runProgram({ project, state, display }, false);
+    display.summary(failed ? {} : outputs);
+    if (options.json) printJson(display);
+    return failed ? 1 : 0;
+  });
+}
+
+/** The preview that every `up` makes for itself: shown only where it finds a reason not to begin. */
+async function refusedBeforehand(project: Project, state: StackState): Promise<boolean> {
+  const rehearsal = new Display({ preview: true, diff: false, quiet: true });
+  const { failed, cloud } = await runProgram({ project, state, display: rehearsal }, true);
+  const said = new Display({ preview: true, diff: false });
+  if (failed) for (const { severity, message } of rehearsal.diagnostics) said.diagnostic(severity, message);
+  if (!failed && cloud.length > 0)
+    said.diagnostic(
+      "error",
+      [
+        `stack ${project.stack} holds ${cloud.length} cloud resources, which this engine can only preview`,
+        ...cloud.slice(0, 5).map((urn) => `  ${typeOf(urn)} ${nameOf(urn)}`),
+        ...(cloud.length > 5 ? ["  …"] : []),
+        "  fix: Install Pulumi (https://www.pulumi.com/docs/iac/download-install/) and run the same command again.",
+      ].join("\n"),
+    );
+  if (failed || cloud.length > 0) say("\nNothing was touched.");
+  return failed || cloud.length > 0;
+}
+
+/** Takes into the state what is really there. */
+export async function refresh(options: Options): Promise<number> {
+  saveConfig(options.stack, options.config);
+  const project = readProject(options.stack);
+  return locked(options.stack, async () => {
+    const state = new StackState(options.stack);
+    const display = new Display({ preview: false, diff: options.diff });
+    say(`Refreshing (${options.stack})\n`);
+    const failed = await withEngine({ project, state, display }, false, async (deployment, provider) => {
+      for (const resource of state.resources) {
+        if (deployment.failed || !isDynamic(resource.type)) continue;
+        try {
+          const { id, outputs } = await provider.read(
+            resource.urn,
+            resource.id ?? "",
+            revealed(resource.outputs ?? {}),
+            revealed(resource.inputs ?? {}),
+          );
+          const found = id ? { ...resource, id, outputs: markSecrets(outputs, resource.outputs ?? {}) } : undefined;
+          replaceIn(state, resource, found, display);
+        } catch (error) {
+          deployment.reportFailure(`${nameOf(resource.urn)}: ${(error as Error).message}`);
+        }
+      }
+      return deployment.failed;
+    });
+    display.summary();
+    if (options.json) printJson(display);
+    return failed ? 1 : 0;
+  });
+}
+
+function replaceIn(state: StackState, old: ResourceState, found: ResourceState | undefined, display: Display): void {
+  if (!found) display.begin("delete", old.urn)();
+  else if (canonical(old.outputs ?? {}) === canonical(found.outputs ?? {})) display.begin("same", old.urn);
+  else display.begin("update", old.urn, changesBetween(old.outputs ?? {}, found.outputs ?? {}))();
+  state.save(state.resources.flatMap((resource) => (resource === old ? (found ?? []) : resource)));
+}
+
+/** Deletes every resource of the stack, in reverse order. The database itself keeps a final backup unless told not to. */
+export async function destroy(options: Options): Promise<number> {
+  if (!options.yes)
+    throw new UserError(`destroy removes everything of stack ${options.stack}, the database included`, {
+      why: "It asks for --yes, so that nobody does it by accident.",
+      fix: `Run \`npm run destroy -- --yes\`${options.stack === "local" ? "" : ` with --stack ${options.stack}`}. A final backup is kept, unless you add \`-c database:finalBackup=false\`.`,
+      exitCode: 2,
+    });
+  saveConfig(options.stack, options.config);
+  const project = readProject(options.stack);
+  return locked(options.stack, async () => {
+    const state = new StackState(options.stack);
+    const display = new Display({ preview: false, diff: options.diff });
+    const foreign = state.resources.find(({ type, custom }) => custom && !isDynamic(type) && type !== providerType);
+    if (foreign)
+      throw new UserError(
+        `${nameOf(foreign.urn)} (${typeOf(foreign.urn)}) is a cloud resource: only Pulumi's own engine can delete it`,
+      );
+    say(`Destroying (${options.stack})\n`);
+    const failed = await withEngine({ project, state, display }, false, async (deployment) => {
+      await deployment.remove(state.resources.filter(({ type }) => type !== providerType));
+      return deployment.failed;
+    });
+    display.summary();
+    if (options.json) printJson(display);
+    return failed ? 1 : 0;
+  });
+}
+
+/** Prints the stack's outputs, or one of them, on stdout. */
+export async function output(options: Options): Promise<number> {
+  const outputs = readOutputs(options.stack);
+  if (options.name !== undefined && !(options.name in outputs))
+    throw new UserError(`stack ${options.stack} has no output ${options.name}`, {
+      fix:
+        Object.keys(outputs).length > 0 ? `Use one of ${Object.keys(outputs).join(", ")}.` : "Run `npm run up` first.",
+    });
+  const shown = (options.showSecrets ? revealed(outputs) : masked(outputs)) as Record<string, unknown>;
+  const chosen = options.name === undefined ? shown : shown[options.name];
+  const plain = options.name !== undefined && typeof chosen === "string" && !options.json;
+  process.stdout.write(`${plain ? chosen : JSON.stringify(chosen, null, 2)}\n`);
+  return 0;
+}
+
+/** The outputs of a stack of this engine's; empty where it has none. */
+export function readOutputs(stack: string): Record<string, unknown> {
+  return new StackState(stack).resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
+}
+
+async function locked(stack: string, work: () => Promise<number>): Promise<number> {
+  const unlock = lockStack(stack);
+  try {
+    return await work();
+  } finally {
+    unlock();
+  }
+}
+
+/** The run as data: a stable form, close to that of `pulumi preview --json`. */
+function printJson(display: Display): void {
+  const steps = display.steps.map((step) => ({
+    ...step,
+    ...(step.diff && { diff: step.diff.filter(({ path }) => path !== providerKey) }),
+  }));
+  const document = { engine: "stand-in", steps, diagnostics: display.diagnostics, changeSummary: display.counts() };
+  process.stdout.write(`${JSON.stringify(document, (_, value) => (isObject(value) ? value : value), 2)}\n`);
+}

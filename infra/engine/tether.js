@@ -1,0 +1,6 @@
+// Loaded first into each process that the engine starts: where the engine is killed, its pipe closes and they end too.
+// Without it a killed run would leave a provider behind that works on, unseen.
+process.stdin.on("end", () => process.exit(1));
+process.stdin.on("error", () => process.exit(1));
+process.stdin.resume();
+process.stdin.unref?.();
