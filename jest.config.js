@@ -10,4 +10,6 @@ export default {
   },
   // Every test talks to a real PostgreSQL, and the machine that runs them may be small.
   testTimeout: 60_000,
+  // One worker a core: most of the time a test waits for a process or for the server.
+  maxWorkers: "100%",
 };

@@ -21,8 +21,9 @@ Exit code: 0 fine, 1 failed, 2 wrong usage, 130 interrupted.`;
 
 const commands: Record<string, (options: Options) => Promise<number>> = { preview, up, refresh, destroy, output };
 
-const standIn =
-  "stand-in engine: there is no `pulumi` on PATH. It creates what runs on this machine; cloud resources it only previews.";
+/** The first line of every run: which engine this is, and what it cannot do. */
+const standIn = (asked: boolean) =>
+  `stand-in engine${asked ? "" : ", for there is no `pulumi` on PATH"}: it creates what runs on this machine; cloud resources it only previews.`;
 
 async function main(argv: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -63,7 +64,7 @@ async function main(argv: string[]): Promise<number> {
   };
   const pulumi = values["stand-in"] ? undefined : findPulumi();
   if (pulumi) return runPulumi(pulumi, command!, options);
-  if (command !== "output") say(standIn);
+  if (command !== "output") say(standIn(values["stand-in"]));
   return run(options);
 }
 

@@ -5,9 +5,9 @@ import { Display } from "./display.ts";
 import { isDynamic, nameOf, providerType, typeOf } from "./goal.ts";
 import { lockStack } from "./lock.ts";
 import { type Project, readProject, saveConfig } from "./project.ts";
-import { runProgram, withEngine } from "./run.ts";
+import { type Engine, withEngine } from "./run.ts";
 import { type ResourceState, StackState } from "./state.ts";
-import { canonical, isObject, markSecrets, masked, providerKey, revealed } from "./wire.ts";
+import { canonical, markSecrets, masked, providerKey, revealed } from "./wire.ts";
 
 /** The options of all commands, as the command line gives them. */
 export interface Options {
@@ -29,7 +29,7 @@ export async function preview(options: Options): Promise<number> {
   const state = new StackState(options.stack);
   const display = new Display({ preview: true, diff: options.diff });
   say(`Previewing update (${options.stack})\n`);
-  const { failed, outputs } = await runProgram({ project, state, display }, true);
+  const { failed, outputs } = await withEngine(project, state, (engine) => engine.runProgram(display, true));
   display.summary(failed ? {} : outputs);
   if (options.json) printJson(display);
   if (failed) return 1;
@@ -46,20 +46,22 @@ export async function up(options: Options): Promise<number> {
     const state = new StackState(options.stack);
     for (const { type, resource } of state.interrupted)
       say(`the last run was ended while ${type} ${nameOf(resource.urn)}: going on from what it left`);
-    if (await refusedBeforehand(project, state)) return 1;
-    say(`Updating (${options.stack})\n`);
-    const display = new Display({ preview: false, diff: options.diff });
-    const { failed, outputs } = await runProgram({ project, state, display }, false);
-    display.summary(failed ? {} : outputs);
-    if (options.json) printJson(display);
-    return failed ? 1 : 0;
+    return withEngine(project, state, async (engine) => {
+      if (await refusedBeforehand(project, engine)) return 1;
+      say(`Updating (${options.stack})\n`);
+      const display = new Display({ preview: false, diff: options.diff });
+      const { failed, outputs } = await engine.runProgram(display, false);
+      display.summary(failed ? {} : outputs);
+      if (options.json) printJson(display);
+      return failed ? 1 : 0;
+    });
   });
 }
 
 /** The preview that every `up` makes for itself: shown only where it finds a reason not to begin. */
-async function refusedBeforehand(project: Project, state: StackState): Promise<boolean> {
+async function refusedBeforehand(project: Project, engine: Engine): Promise<boolean> {
   const rehearsal = new Display({ preview: true, diff: false, quiet: true });
-  const { failed, cloud } = await runProgram({ project, state, display: rehearsal }, true);
+  const { failed, cloud } = await engine.runProgram(rehearsal, true);
   const said = new Display({ preview: true, diff: false });
   if (failed) for (const { severity, message } of rehearsal.diagnostics) said.diagnostic(severity, message);
   if (!failed && cloud.length > 0)
@@ -84,7 +86,8 @@ export async function refresh(options: Options): Promise<number> {
     const state = new StackState(options.stack);
     const display = new Display({ preview: false, diff: options.diff });
     say(`Refreshing (${options.stack})\n`);
-    const failed = await withEngine({ project, state, display }, false, async (deployment, provider) => {
+    const failed = await withEngine(project, state, async ({ begin, provider }) => {
+      const deployment = begin(display, false);
       for (const resource of state.resources) {
         if (deployment.failed || !isDynamic(resource.type)) continue;
         try {
@@ -134,7 +137,8 @@ export async function destroy(options: Options): Promise<number> {
         `${nameOf(foreign.urn)} (${typeOf(foreign.urn)}) is a cloud resource: only Pulumi's own engine can delete it`,
       );
     say(`Destroying (${options.stack})\n`);
-    const failed = await withEngine({ project, state, display }, false, async (deployment) => {
+    const failed = await withEngine(project, state, async ({ begin }) => {
+      const deployment = begin(display, false);
       await deployment.remove(state.resources.filter(({ type }) => type !== providerType));
       return deployment.failed;
     });
@@ -180,5 +184,5 @@ function printJson(display: Display): void {
     ...(step.diff && { diff: step.diff.filter(({ path }) => path !== providerKey) }),
   }));
   const document = { engine: "stand-in", steps, diagnostics: display.diagnostics, changeSummary: display.counts() };
-  process.stdout.write(`${JSON.stringify(document, (_, value) => (isObject(value) ? value : value), 2)}\n`);
+  process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
 }

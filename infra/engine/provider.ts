@@ -34,7 +34,7 @@ export class InitError extends Error {
   }
 }
 
-/** The process for dynamic providers, started when it is first needed. Values are without secrets' wrapping. */
+/** The process for dynamic providers. Values are without secrets' wrapping. */
 export class DynamicProvider {
   #project: Project;
   #address: string;
@@ -46,6 +46,8 @@ export class DynamicProvider {
     this.#project = project;
     this.#address = address;
     this.#say = say;
+    // Begun at once: it starts while the program does. A failure is told by the first call.
+    this.#client().catch(() => {});
   }
 
   async check(urn: string, olds: Properties, news: Properties) {

@@ -11,64 +11,58 @@ import type { StackState } from "./state.ts";
 /** Ctrl-C was pressed: what was under way is finished, nothing more is begun. */
 export class Interrupted extends Error {}
 
-/** Everything that a run works with. */
-export interface Session {
-  project: Project;
-  state: StackState;
-  display: Display;
+/** An engine that listens, with one process for dynamic providers, in which one deployment after the other is made. */
+export interface Engine {
+  provider: DynamicProvider;
+  /** Begins a deployment; the wire protocol's calls go to it from now on. */
+  begin(display: Display, dryRun: boolean): Deployment;
+  /**
+   * Runs the program once, and carries out (or, in a preview, only tells) what it asks for.
+   * @returns the deployment; it has `failed` where a step, a check or the program itself did
+   */
+  runProgram(display: Display, dryRun: boolean): Promise<Deployment>;
 }
 
 /**
- * Gives `work` an engine that listens, with a deployment and a provider process, and ends both whatever happens.
+ * Gives `work` an engine, and ends its processes whatever happens.
  * @throws Interrupted after a Ctrl-C; a second one ends the processes at once
  */
 export async function withEngine<T>(
-  { project, state, display }: Session,
-  dryRun: boolean,
-  work: (deployment: Deployment, provider: DynamicProvider, address: string) => Promise<T>,
+  project: Project,
+  state: StackState,
+  work: (engine: Engine) => Promise<T>,
 ): Promise<T> {
-  let deployment: Deployment;
+  let current: { deployment: Deployment; display: Display } | undefined;
   const monitor = await Monitor.start(
     project,
-    () => deployment,
+    () => current!.deployment,
     (severity, message) => {
       // After a failed step the program only complains that the engine does not answer.
-      if (!deployment.failed || severity !== "error") display.diagnostic(severity, message);
+      if (!current?.deployment.failed || severity !== "error") current?.display.diagnostic(severity, message);
     },
   );
-  const provider = new DynamicProvider(project, monitor.address, (line) => display.relay(line));
-  deployment = new Deployment(project, state, provider, display, dryRun);
+  const provider = new DynamicProvider(project, monitor.address, (line) => current?.display.relay(line));
   let presses = 0;
   const onSignal = () => {
     presses += 1;
     if (presses > 1) process.exit(130);
-    display.line("\ninterrupted: finishing what is under way; press again to end at once (the next run goes on)");
-    deployment.reportFailure("the run was interrupted");
+    current?.display.line("\ninterrupted: finishing what is under way; press again to end at once");
+    current?.deployment.reportFailure("the run was interrupted; the next one goes on");
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  try {
-    const result = await work(deployment, provider, monitor.address);
-    await deployment.settle();
-    if (presses > 0) throw new Interrupted();
-    return result;
-  } finally {
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-    display.stop();
-    await provider.stop();
-    monitor.stop();
-  }
-}
 
-/**
- * Runs the program once, and carries out (or, in a preview, only tells) what it asks for.
- * @returns the deployment; it has `failed` where a step, a check or the program itself did
- */
-export async function runProgram(session: Session, dryRun: boolean): Promise<Deployment> {
-  return withEngine(session, dryRun, async (deployment, _, address) => {
-    const program = startProgram(session.project, address, dryRun);
-    relay(program.stdout, (line) => session.display.relay(line));
+  function begin(display: Display, dryRun: boolean): Deployment {
+    const deployment = new Deployment(project, state, provider, display, dryRun);
+    current = { deployment, display };
+    return deployment;
+  }
+
+  async function runProgram(display: Display, dryRun: boolean): Promise<Deployment> {
+    const deployment = begin(display, dryRun);
+    const program = startProgram(project, monitor.address, dryRun);
+    relay(program.stdout, (line) => display.relay(line));
     relay(program.stderr, (line) => {
-      if (!deployment.failed) session.display.relay(line);
+      if (!deployment.failed) display.relay(line);
     });
     const ended = once(program, "exit").then(([code]) => code as number | null);
     const code = await Promise.race([ended, deployment.failure.then(() => undefined)]);
@@ -77,10 +71,22 @@ export async function runProgram(session: Session, dryRun: boolean): Promise<Dep
     else if (code !== 0) {
       deployment.failed = true;
       // 32: the program has said itself what is wrong.
-      if (code !== 32) session.display.diagnostic("error", `the program ended with exit code ${code}`);
+      if (code !== 32) display.diagnostic("error", `the program ended with exit code ${code}`);
     } else await deployment.finish();
     return deployment;
-  });
+  }
+
+  try {
+    const result = await work({ provider, begin, runProgram });
+    await current?.deployment.settle();
+    if (presses > 0) throw new Interrupted();
+    return result;
+  } finally {
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+    current?.display.stop();
+    await provider.stop();
+    monitor.stop();
+  }
 }
 
 function end(program: ChildProcess): void {
