@@ -1,0 +1,10 @@
+import { randomBytes } from "node:crypto";
+import { startTestServer } from "./server.ts";
+
+/** Jest runs this once, before any test file: one throw-away PostgreSQL for the whole run. */
+export default async function globalSetup(): Promise<void> {
+  const server = await startTestServer(randomBytes(18).toString("base64url"));
+  // Workers are started later and inherit the environment; globalTeardown runs in this process.
+  process.env.TEST_DATABASE_URL = server.url;
+  process.env.TEST_SERVER_FOLDER = server.folder;
+}
