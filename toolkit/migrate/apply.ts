@@ -1,0 +1,73 @@
+import type { Connection } from "../connection.ts";
+import { UserError } from "../errors.ts";
+import type { MigrationFile } from "./files.ts";
+import { fingerprintOf, schemaLines } from "./fingerprint.ts";
+import { invalidIndexes } from "./invalidIndexes.ts";
+import { finishEntries, startEntry } from "./journal.ts";
+import { outOfOrder, statementProblems } from "./plan.ts";
+import { renderFor, runMigration } from "./run.ts";
+import { type MigrationOptions, namesOf, type Session, withMigrationSession } from "./session.ts";
+
+/** How the schema is after a run. */
+export interface Applied {
+  /** Every applied migration, in order. */
+  applied: string[];
+  head: string | null;
+  /** SHA-256 of the schema, in hex. */
+  fingerprint: string;
+  /** Those that this run applied. */
+  ran: string[];
+}
+
+/**
+ * Applies what is pending, one migration after the other, each with its own transaction. Safe to run again after it
+ * failed or was killed at any moment: it goes on where the last run stopped.
+ * @param options.to the last migration to apply; all of them when left out
+ * @throws UserError when something speaks against it (nothing is touched then) or when a migration fails (those before
+ *   it stay applied and recorded)
+ */
+export function applyMigrations(connection: Connection, options: MigrationOptions & { to?: string }): Promise<Applied> {
+  return withMigrationSession(connection, options, async (session) => {
+    const pending = upTo(session, options.to);
+    const problems = [
+      ...outOfOrder(session.files, session.plan.pending),
+      ...(await statementProblems(session.files, pending)),
+    ];
+    if (problems.length > 0) throw new UserError(problems.join("\n"));
+    let { lines } = session.situation;
+    for (const migration of pending) lines = await apply(session, migration);
+    if (pending.length > 0) await warnOfInvalidIndexes(session);
+    const applied = [...session.situation.applied, ...namesOf(pending)];
+    return { applied, head: applied.at(-1) ?? null, fingerprint: fingerprintOf(lines), ran: namesOf(pending) };
+  });
+}
+
+/** @returns the lines of the schema afterwards */
+async function apply(session: Session, migration: MigrationFile): Promise<string[]> {
+  const { client, say } = session;
+  const started = Date.now();
+  const rendered = await renderFor(session, migration, "up");
+  const entry = { name: migration.name, checksum: migration.checksum, transactional: rendered.transactional };
+  await startEntry(client, entry);
+  await runMigration(session, migration, "up", rendered);
+  const lines = await schemaLines(client);
+  await finishEntries(client, [entry], lines);
+  say(`applied ${migration.name} in ${((Date.now() - started) / 1000).toFixed(2)} s`);
+  return lines;
+}
+
+function upTo({ plan: { pending }, situation, directory }: Session, last: string | undefined): MigrationFile[] {
+  if (last === undefined) return pending;
+  const index = pending.findIndex(({ name }) => name === last);
+  if (index < 0 && !situation.applied.includes(last))
+    throw new UserError(`there is no migration ${last}`, {
+      fix: `Use the name of a file in ${directory}.`,
+      exitCode: 2,
+    });
+  return pending.slice(0, index + 1);
+}
+
+async function warnOfInvalidIndexes({ client, say }: Session): Promise<void> {
+  for (const index of await invalidIndexes(client))
+    say(`warning: the index ${index} is invalid: reindex index concurrently ${index}`);
+}

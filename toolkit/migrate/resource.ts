@@ -1,0 +1,141 @@
+import { type Connection, withClient } from "../connection.ts";
+import { messageOf } from "../errors.ts";
+import type { CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult } from "../provider.ts";
+import { containsUnknown } from "../unknown.ts";
+import { applyMigrations } from "./apply.ts";
+import { type MigrationFile, readFolder } from "./files.ts";
+import { makePlan, outOfOrder, type Plan, readSituation, type Situation, statementProblems } from "./plan.ts";
+
+/** What the program says of its schema. During a preview any part may be unknown. */
+export interface Inputs {
+  connection: Connection;
+  /** Tells one database cluster from another. */
+  server: string;
+  directory: string;
+  lockTimeout: number;
+  acceptDrift: string;
+  /** The folder, as "name checksum" in order: what a preview compares. Added by {@link check}. */
+  migrations?: string[];
+}
+
+export interface Outputs extends Inputs {
+  applied: string[];
+  head: string | null;
+  fingerprint: string;
+}
+
+const say = (line: string) => console.log(line);
+
+// A preview must not hang on a server that is away, nor on a lock: seconds are enough to read a catalog.
+const reading = {
+  applicationName: "postgres-from-code preview",
+  connectTimeout: 5_000,
+  statementTimeout: 15_000,
+};
+
+/** Refuses migrations, or a database, with which `up` could not go on; tells what is pending. */
+export async function check(olds: Partial<Inputs>, news: Inputs): Promise<CheckResult<Inputs>> {
+  const { files, problems } = await readFolder(news.directory);
+  const inputs = { ...news, migrations: files.map(({ name, checksum }) => `${name} ${checksum.slice(0, 12)}`) };
+  const { pending, reasons } = await compare(olds, news, files);
+  if (pending.length > 0) say(`${pending.length} of ${files.length} migrations pending`);
+  for (const { name } of pending) say(`pending: ${name}`);
+  // A file that cannot be loaded is not in the list, and what is said of the list would not be true.
+  const found = problems.length > 0 ? problems : reasons;
+  return { inputs, failures: found.map((reason) => ({ property: "directory", reason })) };
+}
+
+/** What is pending, and what speaks against it, as far as that can be known now. */
+async function compare(
+  olds: Partial<Inputs>,
+  news: Inputs,
+  files: readonly MigrationFile[],
+): Promise<{ pending: readonly MigrationFile[]; reasons: string[] }> {
+  if (containsUnknown(news.connection)) return { pending: files, reasons: await statementProblems(files, files) };
+  const seen = await look(news, files);
+  if (seen === "unreachable") {
+    const listed = new Set(olds.migrations?.map((entry) => entry.split(" ")[0]));
+    const added = files.filter(({ name }) => !listed.has(name));
+    return { pending: added, reasons: await statementProblems(files, added) };
+  }
+  const { pending, problems } = seen.plan;
+  return {
+    pending,
+    reasons: [...problems, ...outOfOrder(files, pending), ...(await statementProblems(files, pending))],
+  };
+}
+
+/** Whether `up` has something to do. The database decides; where it cannot be asked, what was said of it before. */
+export async function diff(_id: string, olds: Outputs, news: Inputs): Promise<DiffResult> {
+  const moved = olds.server !== news.server || olds.directory !== news.directory;
+  if (moved || !sameList(olds.migrations, news.migrations)) return { changes: true };
+  if (containsUnknown(news.connection)) return { changes: olds.applied.length !== news.migrations?.length };
+  if (!samePlace(olds.connection, news.connection)) return { changes: true };
+  const { files } = await readFolder(news.directory);
+  const seen = await look(news, files);
+  if (seen === "unreachable") return { changes: olds.applied.length !== files.length };
+  const { plan, situation } = seen;
+  const recorded = { applied: olds.applied, head: olds.head, fingerprint: olds.fingerprint };
+  const same = JSON.stringify(recorded) === JSON.stringify(outcome(situation));
+  return { changes: plan.pending.length > 0 || plan.accepted !== undefined || !same };
+}
+
+export async function create(inputs: Inputs): Promise<CreateResult<Outputs>> {
+  return { id: "schema", outs: await bringToHead(inputs) };
+}
+
+export async function update(_id: string, _olds: Outputs, news: Inputs): Promise<UpdateResult<Outputs>> {
+  return { outs: await bringToHead(news) };
+}
+
+/** What the database really has; what was said of it before where it cannot be asked. */
+export async function read(id: string, props: Outputs): Promise<ReadResult<Outputs>> {
+  const { files } = await readFolder(props.directory);
+  const seen = await look(props, files);
+  return { id, props: seen === "unreachable" ? props : { ...props, ...outcome(seen.situation) } };
+}
+
+/** Leaves the schema and its data: they go with their server, or stay on one that is not ours. */
+export async function delete_(_id: string, _props: Outputs): Promise<void> {}
+
+async function bringToHead(inputs: Inputs): Promise<Outputs> {
+  const { connection, directory, lockTimeout, acceptDrift } = inputs;
+  const { applied, head, fingerprint } = await applyMigrations(connection, {
+    directory,
+    lockTimeout,
+    acceptDrift,
+    say,
+  });
+  return { ...inputs, applied, head, fingerprint };
+}
+
+/** Reads the database and compares; one line when that is not possible, for a preview goes on without it. */
+async function look(
+  { connection, directory, acceptDrift }: Inputs,
+  files: readonly MigrationFile[],
+): Promise<{ plan: Plan; situation: Situation } | "unreachable"> {
+  try {
+    return await withClient(connection, reading, async (client) => {
+      await client.query("set default_transaction_read_only to on");
+      const situation = await readSituation(client);
+      return { situation, plan: makePlan(directory, files, situation, acceptDrift) };
+    });
+  } catch (error) {
+    const [reason] = messageOf(error).split("\n");
+    say(`going on without a look into the database: ${reason}`);
+    return "unreachable";
+  }
+}
+
+function outcome({ applied, fingerprint }: Situation): Pick<Outputs, "applied" | "head" | "fingerprint"> {
+  return { applied, head: applied.at(-1) ?? null, fingerprint };
+}
+
+function sameList(one: readonly string[] | undefined, other: readonly string[] | undefined): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** Another password is the same place: nothing of the schema hangs on it. */
+function samePlace(one: Connection, other: Connection): boolean {
+  return (["host", "port", "database", "user"] as const).every((part) => one[part] === other[part]);
+}
