@@ -26,6 +26,7 @@ export interface Progress {
 const redrawInterval = 100;
 const lineInterval = 2_000;
 const barWidth = 28;
+const shortestTitle = 7;
 
 /**
  * Shows the progress of something long: a bar on a terminal, a line every two seconds elsewhere.
@@ -33,7 +34,7 @@ const barWidth = 28;
  */
 export function progress(options: { title: string; total: number }): Progress {
   const started = Date.now();
-  const terminal = Boolean(process.stderr.isTTY);
+  const terminal = Boolean(process.stderr.isTTY) && process.env.TERM !== "dumb";
   let [done, note, drawn, dirty] = [0, "", 0, false];
 
   function draw(): void {
@@ -42,14 +43,17 @@ export function progress(options: { title: string; total: number }): Progress {
     const seconds = Math.round((drawn - started) / 1000);
     const share = options.total > 0 ? Math.min(done / options.total, 1) : undefined;
     const percent = share === undefined ? "" : `${String(Math.floor(share * 100)).padStart(3)} %`;
-    const text = [options.title, percent, note, `${seconds} s`].filter(Boolean).join("  ");
+    const state = [percent, note, `${seconds} s`].filter(Boolean).join("  ");
     if (!terminal) {
-      say(text);
+      say(`${options.title}  ${state}`);
       return;
     }
     const filled = Math.round((share ?? 0) * barWidth);
     const bar = share === undefined ? "" : `[${"=".repeat(filled)}${" ".repeat(barWidth - filled)}] `;
-    process.stderr.write(`\r\x1b[K${bar}${text}`);
+    // A line that the terminal wraps would stay on the screen at every redraw: the title gives way, by its start.
+    const room = (process.stderr.columns || 80) - 1;
+    const title = shortened(options.title, Math.max(room - bar.length - state.length - 2, shortestTitle));
+    process.stderr.write(`\r\x1b[K${`${bar}${title}  ${state}`.slice(0, room)}`);
   }
 
   return {
@@ -62,4 +66,8 @@ export function progress(options: { title: string; total: number }): Progress {
       if (terminal) process.stderr.write("\n");
     },
   };
+}
+
+function shortened(title: string, length: number): string {
+  return title.length > length ? `…${title.slice(1 - length)}` : title;
 }
