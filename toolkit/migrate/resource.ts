@@ -51,9 +51,9 @@ async function compare(
   news: Inputs,
   files: readonly MigrationFile[],
 ): Promise<{ pending: readonly MigrationFile[]; reasons: string[] }> {
-  if (containsUnknown(news.connection)) return { pending: files, reasons: await statementProblems(files, files) };
-  const seen = await look(news, files);
-  if (seen === "unreachable") {
+  const seen = containsUnknown(news.connection) ? "unknown" : await look(news, files);
+  if (typeof seen === "string") {
+    // A server that is only to be started keeps its schema: what the last \`up\` listed is the best that is known.
     const listed = new Set(olds.migrations?.map((entry) => entry.split(" ")[0]));
     const added = files.filter(({ name }) => !listed.has(name));
     return { pending: added, reasons: await statementProblems(files, added) };

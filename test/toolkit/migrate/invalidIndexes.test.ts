@@ -60,3 +60,11 @@ test("an invalid index that no migration builds is left alone, with a warning", 
   );
   expect(await indexState(client, { schema: "public", name: "stray" })).toBe("invalid");
 });
+
+test("in a database that is taken over, an invalid index that a pending migration builds is built again", async () => {
+  const { connection, client, directory } = await withDuplicates();
+  await client.query("delete from stocks where ctid = '(0,1)'; drop schema deploy cascade");
+  const { ran } = await applyMigrations(connection, { directory });
+  expect(ran).toEqual(["0002_unique"]);
+  expect(await indexState(client, index)).toBe("valid");
+});

@@ -69,6 +69,15 @@ test("with a server that does not exist yet, everything is pending", async () =>
   expect(lines).toEqual(["2 of 2 migrations pending", "pending: 0001_stocks", "pending: 0002_sectors"]);
 });
 
+test("with a server that is only to be started again, what the last up listed is not called pending", async () => {
+  const { news, folder } = await setUp();
+  const olds = (await check({}, news)).inputs;
+  await folder.write({ "0003_more.sql": sql("select 1") });
+  lines.length = 0;
+  await check(olds, { ...news, connection: unknown as never, server: unknown });
+  expect(lines).toEqual(["1 of 3 migrations pending", "pending: 0003_more"]);
+});
+
 test("a server that is away stops no preview: one line says so, and only what is new is listed", async () => {
   const { news, folder } = await setUp();
   const connection = await away(news.connection);
