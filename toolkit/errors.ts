@@ -30,5 +30,7 @@ export class UserError extends Error {
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  // Not by instanceof: an error of another realm (a test runner's, a worker's) is none of ours.
+  const message = (error as Partial<Error> | null | undefined)?.message;
+  return typeof message === "string" ? message : String(error);
 }

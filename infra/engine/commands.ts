@@ -123,7 +123,7 @@ export async function destroy(options: Options): Promise<number> {
   if (!options.yes)
     throw new UserError(`destroy removes everything of stack ${options.stack}, the database included`, {
       why: "It asks for --yes, so that nobody does it by accident.",
-      fix: `Run \`npm run destroy -- --yes\`${options.stack === "local" ? "" : ` with --stack ${options.stack}`}. A final backup is kept, unless you add \`-c database:finalBackup=false\`.`,
+      fix: `Run \`npm run destroy -- --yes${options.stack === "local" ? "" : ` --stack ${options.stack}`}\`. A database leaves a final backup, unless its stack says otherwise.`,
       exitCode: 2,
     });
   saveConfig(options.stack, options.config);

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
-import type { Connection } from "../connection.ts";
+import { deriveFromPrices } from "../analysis/derived.ts";
+import { type Connection, withClient } from "../connection.ts";
 import { UserError } from "../errors.ts";
 import { say } from "../terminal.ts";
 import type { DateOrder } from "./dates.ts";
@@ -20,6 +21,7 @@ command goes on where it stopped. Bad lines are kept aside in FILE.rejects.csv, 
   --decimal SIGN      point or comma, where a file with semicolons does not tell it itself
   --rejects DIR       folder for rejected lines (otherwise beside the file)
   --force             load again from the first line
+  --prices-only       leave the indicators and the materialized views as they are
   --wait SECONDS      how long to wait for another session that loads the same file (60)
   --json              print the results on stdout as JSON
 
@@ -33,6 +35,7 @@ const options = {
   decimal: { type: "string" },
   rejects: { type: "string" },
   force: { type: "boolean" },
+  "prices-only": { type: "boolean" },
   wait: { type: "string" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -75,7 +78,14 @@ export async function command(argv: string[], connection: Connection): Promise<n
     // Also where a later file fails: what is loaded is loaded.
     if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
   }
+  if (!values["prices-only"]) await derive(connection, results);
   return results.some(({ rejected }) => rejected > 0) ? 1 : 0;
+}
+
+async function derive(connection: Connection, results: LoadResult[]): Promise<void> {
+  const symbols = [...new Set(results.flatMap((result) => (result.alreadyLoaded ? [] : result.symbols)))];
+  if (symbols.length === 0) return;
+  await withClient(connection, { applicationName: "load" }, (client) => deriveFromPrices(client, symbols, say));
 }
 
 function choice<T extends string>(option: string, value: string | undefined, known: T[]): T | undefined {

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type pg from "pg";
 import { type Connection, withClient } from "../connection.ts";
 import { count, progress as progressBar, say } from "../terminal.ts";
@@ -116,7 +117,7 @@ async function loadBatches(session: Session, start: Progress, size = defaultBatc
   const { client, source, target, firstRejects } = session;
   await createStage(client, filledColumns(source));
   const [months, began] = [new Set<string>(), Date.now()];
-  const bar = progressBar({ title: source.path, total: source.size });
+  const bar = progressBar({ title: basename(source.path), total: source.size });
   let done = start;
   try {
     for await (const batch of readAhead(readBatches(source, start, size))) {

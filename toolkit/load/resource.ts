@@ -1,13 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { basename } from "node:path";
 import type pg from "pg";
-import { computeIndicators } from "../analysis/indicators.ts";
+import { deriveFromPrices } from "../analysis/derived.ts";
 import { type Answer, answerQuestions } from "../analysis/questions.ts";
-import { refreshViews } from "../analysis/views.ts";
 import { type Connection, withClient } from "../connection.ts";
 import { messageOf } from "../errors.ts";
 import type { CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult } from "../provider.ts";
-import { count } from "../terminal.ts";
 import { containsUnknown } from "../unknown.ts";
 import { type LoadOptions, load } from "./load.ts";
 import { describe } from "./result.ts";
@@ -111,9 +109,8 @@ async function bring(inputs: Inputs): Promise<Outputs> {
       console.log(line);
   return withClient(connection, { applicationName: "sample data" }, async (client) => {
     await describeStocks(client);
-    const changed = await computeIndicators(client, { stocks: stocks.map(({ symbol }) => symbol) });
-    console.log(`indicators: ${count(changed)} rows computed anew`);
-    await refreshViews(client);
+    const symbols = stocks.map(({ symbol }) => symbol);
+    await deriveFromPrices(client, symbols, (line) => console.log(line));
     const report = await answerQuestions(client);
     for (const { question, answer } of report) console.log(`${question}\n  ${answer}`);
     return { ...inputs, rows: (await countRows(client))!, report };

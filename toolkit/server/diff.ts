@@ -12,7 +12,7 @@ import { markOf, namesSet, renderSettings, settingChanges } from "./settings.ts"
 
 /**
  * Compares what is asked for with what is really there, and says each difference in a line. What only matters when a
- * server is made or removed (restoreFrom, finalBackup) is none.
+ * server is made (restoreFrom) is none; finalBackup is one, because a destroy goes by the state, not by the configuration.
  * @returns a replacement where the data is gone or of another server, so that all that depends on it is made anew
  */
 export async function diffServer(id: string, olds: ServerOutputs, news: ServerInputs): Promise<DiffResult> {
@@ -28,6 +28,8 @@ export async function diffServer(id: string, olds: ServerOutputs, news: ServerIn
     return { changes: true, replaces: ["directory"], deleteBeforeReplace: false };
   }
   const lines = await differences(place, olds, news);
+  if (olds.finalBackup !== news.finalBackup)
+    lines.push(`a final backup when the server is destroyed: ${olds.finalBackup} -> ${news.finalBackup}`);
   for (const line of lines) console.log(line);
   return { changes: lines.length > 0 };
 }

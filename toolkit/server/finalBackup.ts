@@ -54,7 +54,7 @@ export async function makeFinalBackup(place: Place): Promise<string> {
     await removeTree(draft);
     throw new UserError("the final backup cannot be made: the data stays", {
       why: messageOf(error),
-      fix: "Put that right, or destroy without a backup: `destroy -c database:finalBackup=false`.",
+      fix: "Put that right, or do without a backup: `up -c database:finalBackup=false`, then destroy.",
       cause: error,
     });
   }

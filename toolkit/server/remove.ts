@@ -26,7 +26,7 @@ export async function removeServer(id: string, props: ServerOutputs): Promise<vo
     return;
   }
   await withLock(place.lock, async () => {
-    const keep = wantsFinalBackup(props);
+    const keep = props.finalBackup;
     // A lack of space is better known while the server still runs.
     if (keep) await requireSpace(place.directory, (await treeSize(place.data)).bytes);
     await stop(place);
@@ -52,19 +52,4 @@ async function stop(place: Place): Promise<void> {
     await stopServer(cluster);
   }
   await clearRemains(place.data);
-}
-
-/**
- * What the configuration says now counts, for a `destroy -c database:finalBackup=false` changes no resource first: the
- * engine hands the stack's configuration to the provider's process in PULUMI_CONFIG. Otherwise the state counts.
- */
-function wantsFinalBackup(props: ServerOutputs): boolean {
-  try {
-    const config = JSON.parse(process.env.PULUMI_CONFIG ?? "{}") as Record<string, unknown>;
-    const value = config["database:finalBackup"];
-    if (value !== undefined) return String(value) !== "false";
-  } catch {
-    // Not JSON: not the engine's.
-  }
-  return props.finalBackup;
 }

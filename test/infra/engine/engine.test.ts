@@ -175,7 +175,7 @@ test("destroy asks for --yes, and then deletes all in reverse order", async () =
   await succeeds("up");
   const refused = await demo.run("destroy", "--stand-in");
   expect(refused.code).toBe(2);
-  expect(refused.stderr).toMatch(/fix: Run `npm run destroy -- --yes`\. A final backup is kept, unless/);
+  expect(refused.stderr).toMatch(/fix: Run `npm run destroy -- --yes`\. A database leaves a final backup, unless/);
   const stderr = await succeeds("destroy", "--yes");
   expect(done(stderr).at(-1)).toBe("deleting plain-1");
   expect((await demo.resources()).size).toBe(0);

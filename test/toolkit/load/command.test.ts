@@ -40,8 +40,26 @@ test("a file that loads wholly: code 0, the answer on stderr, nothing on stdout"
   expect(await run(write("A.csv", "date,close", "2000-01-31,1"))).toEqual({
     code: 0,
     stdout: "",
-    stderr: "A.csv: 1 price loaded of A, 2000-01-31 to 2000-01-31 (1 new, 0 corrected, 0 unchanged)\n",
+    stderr:
+      "A.csv: 1 price loaded of A, 2000-01-31 to 2000-01-31 (1 new, 0 corrected, 0 unchanged)\n" +
+      "computing the indicators of A\n" +
+      "indicators: 0 rows written; refreshing the views\n",
   });
+});
+
+test("what is derived from the prices follows them, unless the prices alone are wanted", async () => {
+  const days = Array.from({ length: 28 }, (_, index) => `2000-02-${String(index + 1).padStart(2, "0")},${index + 1}`);
+  const derived = async () =>
+    (
+      await database.client.query(
+        `select (select count(*)::int from technical_indicators) as indicators,
+                (select count(distinct date)::int from daily_market_summary where date >= '2000-02-01') as days`,
+      )
+    ).rows[0];
+  await run(write("A.csv", "date,close", ...days), "--prices-only");
+  expect(await derived()).toEqual({ indicators: 0, days: 0 });
+  await run(write("B.csv", "date,close", ...days));
+  expect(await derived()).toEqual({ indicators: 17, days: 28 });
 });
 
 test("a file with bad lines: code 1, also when it was loaded before", async () => {
@@ -53,7 +71,9 @@ test("a file with bad lines: code 1, also when it was loaded before", async () =
     stderr:
       "A.csv: 1 price loaded of A, 2000-01-31 to 2000-01-31 (1 new, 0 corrected, 0 unchanged)\n" +
       '  line 3: date "never" is not a date\n' +
-      "  1 line rejected, kept in A.rejects.csv: correct it there and load that file\n",
+      "  1 line rejected, kept in A.rejects.csv: correct it there and load that file\n" +
+      "computing the indicators of A\n" +
+      "indicators: 0 rows written; refreshing the views\n",
   });
   expect(await run(path)).toEqual({
     code: 1,

@@ -98,7 +98,7 @@ test("an update of what is complete changes nothing", async () => {
   expect((await update("id", outs, inputs)).outs).toEqual(outs);
   expect(await counts()).toEqual(before);
   expect(printed).toContain("already loaded, nothing to do");
-  expect(printed).toContain("indicators: 0 rows computed anew\n");
+  expect(printed).toContain("indicators: 0 rows written; refreshing the views\n");
   expect(printed).toContain("  Apple: +759.8 %");
 });
 

@@ -26,6 +26,16 @@ export async function emptyTables({ client }: TestDatabase): Promise<void> {
   await client.query("drop table if exists deploy.load");
 }
 
+/** Every price as `symbol date open high low close adjusted volume`, trailing zeros cut. */
+export async function prices({ client }: TestDatabase): Promise<string[]> {
+  const { rows } = await client.query(`
+    select concat_ws(' ', symbol, date, coalesce(trim_scale(open)::text, '-'), coalesce(trim_scale(high)::text, '-'),
+                     coalesce(trim_scale(low)::text, '-'), trim_scale(close),
+                     coalesce(trim_scale(adjusted_close)::text, '-'), coalesce(volume::text, '-')) as price
+    from price_history join stocks on stocks.id = stock_id order by symbol, date`);
+  return rows.map(({ price }) => price);
+}
+
 /** Waits until another session in this database waits for a lock, which the test holds. */
 export async function waitUntilBlocked(client: pg.Client): Promise<void> {
   await waitFor(async () => {

@@ -5,7 +5,7 @@ import { afterAll, expect, test } from "@jest/globals";
 import type { CreateResult } from "../../../toolkit/provider.ts";
 import type { ServerOutputs } from "../../../toolkit/server/properties.ts";
 import { check, create, diff } from "../../../toolkit/server/resource.ts";
-import { ask, inChild, killServer, makeStack, printed, type Stack } from "./stack.ts";
+import { ask, inChild, killServer, makeStack, printed, type Stack, until } from "./stack.ts";
 
 const stacks: Stack[] = [];
 afterAll(async () => {
@@ -16,10 +16,6 @@ async function newStack(): Promise<Stack> {
   const stack = await makeStack();
   stacks.push(stack);
   return stack;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 const has = (stack: Stack, name: string) => existsSync(join(stack.data, name));

@@ -26,7 +26,11 @@ beforeAll(async () => {
   const directory = join(folder, "test");
   inputs = { directory, port: await freePort(), version: "17", database: "investment", settings, finalBackup: false };
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  // Nothing is left to remove unless a test failed.
+  if (made) await printed(() => delete_(made.id, made.outs));
+  await rm(folder, { recursive: true, force: true });
+});
 
 asRoot("a server in a folder that only root enters has its data elsewhere, with links to it", async () => {
   made = (await printed(() => create(inputs))).result;

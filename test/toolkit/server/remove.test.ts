@@ -8,7 +8,7 @@ import { exists } from "../../../toolkit/server/files.ts";
 import type { ServerInputs, ServerOutputs } from "../../../toolkit/server/properties.ts";
 import { check, create, delete_, diff } from "../../../toolkit/server/resource.ts";
 import { serverUser } from "../../../toolkit/server/systemUser.ts";
-import { ask, inChild, killServer, makeStack, printed, type Stack, startTime } from "./stack.ts";
+import { ask, inChild, killServer, makeStack, printed, type Stack, startTime, until } from "./stack.ts";
 
 /** One server that is removed and restored: each test takes it from where the one before left it. */
 let stack: Stack;
@@ -88,8 +88,7 @@ test("up starts from the backup, with every row, also after a kill half-way", as
   const inputs: ServerInputs = { ...stack.inputs, restoreFrom: backup };
   expect((await check({}, inputs)).failures).toEqual([]);
   const { child, finished } = inChild("create", [inputs]);
-  while (!(await readdir(stack.inputs.directory)).some((name) => name.startsWith("data.partial-")))
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(async () => (await readdir(stack.inputs.directory)).some((name) => name.startsWith("data.partial-")));
   child.kill("SIGKILL");
   await finished;
   made = (await printed(() => create(inputs))).result;
@@ -148,18 +147,4 @@ test("a destroy killed between the backup and the end of the data makes no secon
   const second = await printed(() => delete_(made.id, outs));
   expect(second.text).toBe(first.text);
   expect(await backups()).toHaveLength(before + 1);
-});
-
-test("the configuration at the time of destroy wins over the state", async () => {
-  made = (await printed(() => create({ ...stack.inputs, restoreFrom: backup }))).result;
-  const outs = { ...made.outs, finalBackup: true };
-  const before = await backups();
-  const env = { PULUMI_CONFIG: JSON.stringify({ "database:finalBackup": "false", "database:port": "1" }) };
-  const { code, stdout } = await inChild("delete_", [made.id, outs], { env }).finished;
-  expect({ code, stdout }).toEqual({
-    code: 0,
-    stdout: "stopping the server\nno final backup is kept: database:finalBackup is false\n",
-  });
-  expect(await exists(stack.data)).toBe(false);
-  expect(await backups()).toEqual(before);
 });

@@ -78,9 +78,13 @@ test("no change is found where nothing has changed", async () => {
   expect(await read(id, state)).toEqual({ id, props: state });
 });
 
-test("what only matters at the birth or the end of a server is no change", async () => {
-  const { result } = await printed(() => diff(id, state, asked({ finalBackup: true, restoreFrom: "somewhere" })));
+test("what only matters at the birth of a server is no change; what matters at its end is kept for then", async () => {
+  const { result } = await printed(() => diff(id, state, asked({ restoreFrom: "somewhere" })));
   expect(result).toEqual({ changes: false });
+  const { preview, up } = await apply(asked({ finalBackup: true }));
+  expect({ preview, up }).toEqual({ preview: "a final backup when the server is destroyed: false -> true", up: "" });
+  expect(state.finalBackup).toBe(true);
+  await apply(asked({ finalBackup: false }));
 });
 
 test("a setting that a reload takes does not restart the server", async () => {

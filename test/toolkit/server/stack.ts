@@ -68,7 +68,14 @@ export async function startTime(connection: Connection): Promise<string> {
 /** Kills the postmaster as a power cut or the out-of-memory killer does. */
 export async function killServer(data: string): Promise<void> {
   process.kill(Number((await readFile(join(data, "postmaster.pid"), "utf8")).split("\n")[0]), "SIGKILL");
-  while (await serverStatus(data)) await new Promise((resolve) => setTimeout(resolve, 2));
+  await until(async () => !(await serverStatus(data)));
+}
+
+/** Waits for a moment that comes soon; a test that misses it should fail, not hang. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const limit = 30_000;
+  for (const started = Date.now(); !(await condition()); await new Promise((resolve) => setTimeout(resolve, 2)))
+    if (Date.now() - started > limit) throw new Error(`waited ${limit} ms for ${condition}`);
 }
 
 /** Calls a method of the resource in a process of its own, which a test may kill. */

@@ -17,6 +17,8 @@ const provider = {
     if (inputs.kind === "brief") await new Promise((resolve) => setTimeout(resolve, 1_500));
     if (inputs.size === 66)
       throw Object.assign(new Error("half made"), { id: "half", properties: inputs, reasons: ["66 is too much"] });
+    // Late, so that what is made beside it is done by then.
+    if (inputs.size === 67) await new Promise((resolve) => setTimeout(resolve, 1_500));
     if (inputs.size === 67) throw new Error("67 cannot be made\n  fix: choose another size");
     return {
       id: `${inputs.kind}-${inputs.size}`,
