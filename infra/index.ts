@@ -15,6 +15,7 @@ export default function program(): Record<string, pulumi.Input<unknown>> {
   return {
     connectionString: pulumi.secret(server.connection.apply(connectionString)),
     serverVersion: server.serverVersion,
+    backup: server.backup,
     migrations: migrations.applied.apply((applied) => applied.length),
     head: migrations.head,
     fingerprint: migrations.fingerprint,

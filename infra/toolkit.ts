@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
-import { connectionFromEnvironment, main } from "../toolkit/cli.ts";
+import type { BackupTarget } from "../toolkit/backup/target.ts";
+import { type Context, fromEnvironment, main } from "../toolkit/cli.ts";
 import { type Connection, parseConnectionString } from "../toolkit/connection.ts";
 import { UserError } from "../toolkit/errors.ts";
 import { stackOutputs } from "./engine/outputs.ts";
@@ -18,16 +19,16 @@ const { values, tokens } = parseArgs({
 
 const stackToken = tokens.find((token) => token.kind === "option" && token.name === "stack");
 
-async function connection(): Promise<Connection> {
+async function connect(): Promise<[Connection, Context]> {
   const named = typeof values.stack === "string" ? values.stack : undefined;
-  if (!named && process.env.DATABASE_URL) return connectionFromEnvironment();
+  if (!named && process.env.DATABASE_URL) return fromEnvironment();
   const stack = named ?? "local";
-  const url = (await stackOutputs(stack)).connectionString;
+  const { connectionString: url, backup } = await stackOutputs(stack);
   if (typeof url !== "string")
     throw new UserError(`the stack ${stack} has no database yet`, {
       fix: `Run \`npm run up${stack === "local" ? "" : ` -- --stack ${stack}`}\` first.`,
     });
-  return parseConnectionString(url);
+  return [parseConnectionString(url), { backup: backup as BackupTarget }];
 }
 
 /** The arguments without `--stack NAME`, which the toolkit does not know. */
@@ -37,4 +38,4 @@ function withoutStack(argv: string[]): string[] {
   return argv.toSpliced(stackToken.index, length);
 }
 
-process.exitCode = await main(withoutStack(process.argv.slice(2)), connection);
+process.exitCode = await main(withoutStack(process.argv.slice(2)), connect);

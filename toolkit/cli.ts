@@ -1,10 +1,17 @@
 import { pathToFileURL } from "node:url";
+import type { BackupTarget } from "./backup/target.ts";
 import { type Connection, parseConnectionString } from "./connection.ts";
 import { UserError } from "./errors.ts";
 import { say } from "./terminal.ts";
 
-/** One command: it gets its own arguments and a connection, and returns the exit code. */
-type Command = (argv: string[], connection: Connection) => Promise<number>;
+/** What a command may need beside a connection. */
+export interface Context {
+  /** How the database is backed up. */
+  backup: BackupTarget;
+}
+
+/** One command: it gets its own arguments, a connection and its context, and returns the exit code. */
+type Command = (argv: string[], connection: Connection, context: Context) => Promise<number>;
 
 /** Every command, loaded only when it is called: a loader should not pay for a reporter. */
 const commands: Record<string, { summary: string; load: () => Promise<{ command: Command }> }> = {
@@ -13,7 +20,25 @@ const commands: Record<string, { summary: string; load: () => Promise<{ command:
     summary: "answer an analyst's questions on the loaded prices",
     load: () => import("./analysis/command.ts"),
   },
+  plan: {
+    summary: "what is pending: its SQL, its hazards, the locks it really takes",
+    load: () => import("./migrate/commands/plan.ts"),
+  },
+  history: {
+    summary: "what was done to the schema, when and by whom",
+    load: () => import("./migrate/commands/history.ts"),
+  },
+  rollback: { summary: "undo the last migrations", load: () => import("./migrate/commands/rollback.ts") },
+  backups: { summary: "list, create, verify, restore and prune backups", load: () => import("./backup/command.ts") },
+  partition: {
+    summary: "convert a big plain table to monthly partitions while it is in use",
+    load: () => import("./convert/command.ts"),
+  },
+  runbook: { summary: "execute a runbook, step by step", load: () => import("./runbook/command.ts") },
 };
+
+// A command that only explains itself does not look at them.
+const noDatabase = [{} as Connection, {} as Context] as const;
 
 const usage = `usage: toolkit <command> [options]
 
@@ -25,10 +50,13 @@ Each command explains itself with --help. The database is the one of DATABASE_UR
 
 /**
  * Runs one command.
- * @param connection where the database is; asked only once the command is known to be right
+ * @param connect where the database is; asked only once the command is known to be right
  * @returns the exit code: 0 fine, 1 a check failed, 2 wrong usage
  */
-export async function main(argv: string[], connection: (argv: string[]) => Promise<Connection>): Promise<number> {
+export async function main(
+  argv: string[],
+  connect: (argv: string[]) => Promise<[Connection, Context]>,
+): Promise<number> {
   const [name, ...rest] = argv;
   if (!name || name === "--help" || name === "-h") {
     say(usage);
@@ -43,7 +71,7 @@ export async function main(argv: string[], connection: (argv: string[]) => Promi
       });
     const { command } = await found.load();
     const asksForHelp = rest.includes("--help") || rest.includes("-h");
-    return await command(rest, asksForHelp ? ({} as Connection) : await connection(rest));
+    return await command(rest, ...(asksForHelp ? noDatabase : await connect(rest)));
   } catch (error) {
     return report(error);
   }
@@ -63,18 +91,18 @@ export function report(error: unknown): number {
   return 1;
 }
 
-/** The database of DATABASE_URL. */
-export async function connectionFromEnvironment(): Promise<Connection> {
+/** The database of DATABASE_URL, backed up as it can be. */
+export async function fromEnvironment(): Promise<[Connection, Context]> {
   const url = process.env.DATABASE_URL;
   if (!url)
     throw new UserError("there is no database to talk to: DATABASE_URL is not set", {
       fix: "Set DATABASE_URL, or use `npm run toolkit -- …`, which takes the database of the stack.",
       exitCode: 2,
     });
-  return parseConnectionString(url);
+  return [parseConnectionString(url), { backup: { kind: "auto", directory: ".local/backups" } }];
 }
 
 // Run as a program, not when imported by infra/toolkit.ts.
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  process.exitCode = await main(process.argv.slice(2), connectionFromEnvironment);
+  process.exitCode = await main(process.argv.slice(2), fromEnvironment);
 }

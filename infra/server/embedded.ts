@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { BackupTarget } from "../../toolkit/backup/target.ts";
 import type { Connection } from "../../toolkit/connection.ts";
 import type { Config } from "../config.ts";
 import { dynamicProvider } from "../dynamic.ts";
@@ -41,5 +42,9 @@ export class EmbeddedServer extends pulumi.dynamic.Resource implements Server {
 
   get identity(): pulumi.Output<string> {
     return this.systemIdentifier;
+  }
+
+  get backup(): pulumi.Output<BackupTarget> {
+    return pulumi.output({ kind: "auto" as const, directory: `.local/${pulumi.getStack()}/backups` });
   }
 }

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { BackupTarget } from "../../toolkit/backup/target.ts";
 import { type Connection, parseConnectionString } from "../../toolkit/connection.ts";
 import type { Config } from "../config.ts";
 import { dynamicProvider } from "../dynamic.ts";
@@ -34,5 +35,9 @@ export class ExternalServer extends pulumi.dynamic.Resource implements Server {
       .apply(([system, { host, port, database }]) =>
         pulumi.unsecret(pulumi.output(system ?? `${host}:${port}/${database}`)),
       );
+  }
+
+  get backup(): pulumi.Output<BackupTarget> {
+    return pulumi.output({ kind: "auto" as const, directory: `.local/${pulumi.getStack()}/backups` });
   }
 }

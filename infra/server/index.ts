@@ -1,4 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
+import type { BackupTarget } from "../../toolkit/backup/target.ts";
 import type { Connection } from "../../toolkit/connection.ts";
 import type { Config } from "../config.ts";
 import { EmbeddedServer } from "./embedded.ts";
@@ -11,6 +12,8 @@ export interface Server {
   serverVersion: pulumi.Output<string>;
   /** Tells one database cluster from another, so that a new one is migrated from the start. */
   identity: pulumi.Output<string>;
+  /** How it is backed up before migrations. */
+  backup: pulumi.Output<BackupTarget>;
 }
 
 /** The server that the configuration asks for. */

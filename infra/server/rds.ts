@@ -1,5 +1,6 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import type { BackupTarget } from "../../toolkit/backup/target.ts";
 import type { Connection } from "../../toolkit/connection.ts";
 import type { Config } from "../config.ts";
 import { rdsParameters } from "../parameters.ts";
@@ -16,6 +17,7 @@ export class RdsServer extends pulumi.ComponentResource implements Server {
   readonly connection: pulumi.Output<Connection>;
   readonly serverVersion: pulumi.Output<string>;
   readonly identity: pulumi.Output<string>;
+  readonly backup: pulumi.Output<BackupTarget>;
 
   constructor(name: string, config: Config, options?: pulumi.ComponentResourceOptions) {
     super("database:server:RdsServer", name, {}, options);
@@ -95,6 +97,10 @@ export class RdsServer extends pulumi.ComponentResource implements Server {
     );
     this.serverVersion = instance.engineVersionActual;
     this.identity = instance.resourceId;
+    const region = new pulumi.Config("aws").require("region");
+    this.backup = instance.identifier.apply(
+      (instanceIdentifier): BackupTarget => ({ kind: "rds", instanceIdentifier, region }),
+    );
     this.registerOutputs({ address: instance.address, serverVersion: this.serverVersion });
   }
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterEach, expect, test } from "@jest/globals";
 import { parse } from "yaml";
-import { loadConfig, rules } from "../../infra/config.ts";
+import { loadConfig } from "../../infra/config.ts";
+import { rules } from "../../infra/configKeys.ts";
 
 function mistakesOf(values: Record<string, string>): string {
   try {
