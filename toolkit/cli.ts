@@ -20,21 +20,6 @@ const commands: Record<string, { summary: string; load: () => Promise<{ command:
     summary: "answer an analyst's questions on the loaded prices",
     load: () => import("./analysis/command.ts"),
   },
-  plan: {
-    summary: "what is pending: its SQL, its hazards, the locks it really takes",
-    load: () => import("./migrate/commands/plan.ts"),
-  },
-  history: {
-    summary: "what was done to the schema, when and by whom",
-    load: () => import("./migrate/commands/history.ts"),
-  },
-  rollback: { summary: "undo the last migrations", load: () => import("./migrate/commands/rollback.ts") },
-  backups: { summary: "list, create, verify, restore and prune backups", load: () => import("./backup/command.ts") },
-  partition: {
-    summary: "convert a big plain table to monthly partitions while it is in use",
-    load: () => import("./convert/command.ts"),
-  },
-  runbook: { summary: "execute a runbook, step by step", load: () => import("./runbook/command.ts") },
 };
 
 // A command that only explains itself does not look at them.
