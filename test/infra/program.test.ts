@@ -95,7 +95,11 @@ test("an RDS stack is private, encrypted, backed up and hard to delete by mistak
 });
 
 test("subnets that are named are used, and no network is made", async () => {
-  const resources = await register({ "database:server": "rds", "database:subnetIds": '["subnet-1a","subnet-2b"]' });
+  const resources = await register({
+    "aws:region": "eu-central-1",
+    "database:server": "rds",
+    "database:subnetIds": '["subnet-1a","subnet-2b"]',
+  });
   expect(resources.get("aws:rds/subnetGroup:SubnetGroup")![0]!.inputs.subnetIds).toEqual(["subnet-1a", "subnet-2b"]);
   expect(resources.has("aws:ec2/vpc:Vpc")).toBe(false);
 });
