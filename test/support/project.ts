@@ -60,7 +60,13 @@ export async function makeProject(
   function start(...args: string[]) {
     // The stand-in on purpose, also where a `pulumi` is on PATH: this is its test.
     const command = [join(folder, "infra/engine/cli.ts"), ...args, "--stand-in"];
-    const child = spawn(process.execPath, command, { cwd: folder, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, command, {
+      cwd: folder,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      // Jest gives tests an environment of their own, which a child would not inherit.
+      env: process.env,
+    });
     const output = { stdout: "", stderr: "" };
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       output.stdout += text;
