@@ -12,9 +12,16 @@ export interface TreeDigest {
   sha256: string;
 }
 
-const bufferSize = 1024 * 1024;
-// As many as Node has threads for files: their writes to disk are gathered.
-const copiesAtOnce = 4;
+/** One file as it was read. */
+export interface CopiedFile {
+  bytes: number;
+  sha256: string;
+}
+
+/** How much of a file is read at once. */
+export const bufferSize = 1024 * 1024;
+/** As many as Node has threads for files: their writes to disk are gathered. */
+export const copiesAtOnce = 4;
 const progressInterval = 5_000;
 const [MB, spare] = [1024 ** 2, 64 * 1024 ** 2];
 
@@ -36,14 +43,14 @@ export async function copyTree(
     await mkdir(join(target, folder), { mode: 0o700 });
     if (user) await chown(join(target, folder), user.uid, user.gid);
   }
-  const lines: string[] = new Array(files.length);
+  const read = new Map<string, CopiedFile>();
   let [next, bytes, told] = [0, 0, Date.now()];
   async function copySome(): Promise<void> {
     const buffer = Buffer.allocUnsafe(bufferSize);
     for (let index = next++; index < files.length; index = next++) {
       const path = files[index]!;
       const copied = await copyFile(join(source, path), join(target, path), { buffer, user });
-      lines[index] = `${path}\t${copied.bytes}\t${copied.sha256}`;
+      read.set(path, copied);
       bytes += copied.bytes;
       if (Date.now() - told < progressInterval) continue;
       told = Date.now();
@@ -52,8 +59,16 @@ export async function copyTree(
   }
   await Promise.all(Array.from({ length: copiesAtOnce }, copySome));
   for (const folder of ["", ...folders]) await syncFolder(join(target, folder));
-  const text = [...folders.map((folder) => `${folder}/`), ...lines].join("\n");
-  return { files: files.length, bytes, sha256: createHash("sha256").update(text).digest("hex") };
+  return digestOf(folders, read);
+}
+
+/** The digest of a tree whose files were read one by one; paths are relative, with slashes. */
+export function digestOf(folders: readonly string[], files: ReadonlyMap<string, CopiedFile>): TreeDigest {
+  const paths = [...files.keys()].sort();
+  const lines = paths.map((path) => `${path}\t${files.get(path)!.bytes}\t${files.get(path)!.sha256}`);
+  const text = [...folders.toSorted().map((folder) => `${folder}/`), ...lines].join("\n");
+  const bytes = [...files.values()].reduce((sum, file) => sum + file.bytes, 0);
+  return { files: paths.length, bytes, sha256: createHash("sha256").update(text).digest("hex") };
 }
 
 /** How many bytes the files of a folder have. */
@@ -96,7 +111,12 @@ async function sizeOf(source: string, files: string[]): Promise<number> {
   return total;
 }
 
-async function copyFile(from: string, to: string, how: { buffer: Buffer; user: SystemUser | undefined }) {
+/** Copies a file to a new one, which is on disk when this returns. */
+export async function copyFile(
+  from: string,
+  to: string,
+  how: { buffer: Buffer; user?: SystemUser | undefined },
+): Promise<CopiedFile> {
   const hash = createHash("sha256");
   const source = await open(from, "r");
   try {

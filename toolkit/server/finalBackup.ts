@@ -16,10 +16,10 @@ export interface Manifest extends TreeDigest {
   systemIdentifier: string;
 }
 
-const manifestFile = "manifest.json";
+export const manifestFile = "manifest.json";
 // In a restored data folder: the manifest of the backup that it came from, and that backup's name.
-const originFile = "restored-from.json";
-const draftPrefix = ".draft-";
+export const originFile = "restored-from.json";
+export const draftPrefix = ".draft-";
 // They name a process that is gone in the copy.
 const notCopied = ["postmaster.pid", "postmaster.opts", originFile];
 const MB = 1024 ** 2;
@@ -93,17 +93,23 @@ async function readManifest(folder: string): Promise<Manifest> {
   const what = `${folder} is not a final backup`;
   const fix = "Give the folder that `destroy` printed: .local/<stack>/backups/final-<time>.";
   let text: string;
+  let isDump = false;
   try {
     text = await readFile(join(folder, manifestFile), "utf8");
   } catch (error) {
     throw new UserError(what, { why: messageOf(error), fix });
   }
   try {
-    const manifest = JSON.parse(text) as Manifest;
-    if (manifest.format === 1) return manifest;
+    const manifest = JSON.parse(text) as Manifest & { method?: string };
+    if (manifest.method === "dump") isDump = true;
+    else if (manifest.format === 1) return manifest;
   } catch {
     // Said below.
   }
+  if (isDump)
+    throw new UserError(`${folder} is a dump: no server starts from it`, {
+      fix: `Restore it into a new database: toolkit backups restore ${basename(folder)} --database NAME.`,
+    });
   throw new UserError(what, { why: `Its ${manifestFile} is not in the form that this version writes.`, fix });
 }
 
@@ -122,7 +128,11 @@ const damaged = (folder: string, why: string) =>
  * @param partial where the folder is made before it is complete
  * @throws UserError when the backup was changed since it was made; nothing is left of the copy then
  */
-export async function restoreBackup(cluster: Cluster, folder: string, partial: string): Promise<void> {
+export async function restoreBackup(
+  cluster: Pick<Cluster, "data" | "user">,
+  folder: string,
+  partial: string,
+): Promise<void> {
   const source = resolve(folder);
   const manifest = await readBackup(source);
   console.log(`restoring ${Math.ceil(manifest.bytes / MB)} MB from the backup of ${manifest.madeAt}`);

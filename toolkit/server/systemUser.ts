@@ -69,19 +69,24 @@ export interface Finished {
 // What a server inherits: not the whole environment, which may hold the passphrase of the stack or settings of libpq.
 const inherited = ["PATH", "HOME", "TMPDIR", "TEMP", "TMP", "SystemRoot", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
+/** The environment of the programs that are run here, with messages in English. */
+export function plainEnvironment(): NodeJS.ProcessEnv {
+  return { ...Object.fromEntries(inherited.map((name) => [name, process.env[name]])), LC_ALL: "C", TZ: "UTC" };
+}
+
 /**
  * Runs a program to its end as `user`, with messages in English, whatever the machine's language.
  * @param options.input what the program reads from stdin
+ * @param options.env variables that it gets beside the few that it inherits
  * @throws UserError when the program cannot be started
  */
 export function run(
   file: string,
   args: string[],
-  options: { user?: SystemUser | undefined; input?: string } = {},
+  options: { user?: SystemUser | undefined; input?: string; env?: Record<string, string> } = {},
 ): Promise<Finished> {
-  const environment = Object.fromEntries(inherited.map((name) => [name, process.env[name]]));
   // The current folder may be one that the other user cannot enter.
-  const how: SpawnOptions = { ...options.user, cwd: "/", env: { ...environment, LC_ALL: "C", TZ: "UTC" } };
+  const how: SpawnOptions = { ...options.user, cwd: "/", env: { ...plainEnvironment(), ...options.env } };
   if (process.platform === "win32") delete how.cwd;
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { ...how, stdio: "pipe" });
