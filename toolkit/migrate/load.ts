@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { ColumnDefinitions, MigrationBuilder } from "node-pg-migrate";
 import { loadMigrationUnits } from "node-pg-migrate/migrationLoader";
 import { messageOf, UserError } from "../errors.ts";
+import { type Acceptances, acceptanceProblem, acceptancesInSql } from "./hazards/accepts.ts";
 import { splitStatements } from "./statements.ts";
 
 /** What a migration does; node-pg-migrate calls these. */
@@ -13,6 +14,8 @@ export interface MigrationActions {
   /** false: it says of itself that it cannot be undone. */
   down: MigrationAction | false;
   shorthands?: ColumnDefinitions;
+  /** Hazards that it takes on, each with the reason. */
+  accepts?: Acceptances;
 }
 
 /**
@@ -24,9 +27,11 @@ export async function loadActions(file: string): Promise<{ actions: MigrationAct
   const path = resolve(file);
   let actions: Partial<MigrationActions>;
   try {
-    if (file.endsWith(".sql")) splitStatements(await readFile(path, "utf8"));
+    const sql = file.endsWith(".sql") ? await readFile(path, "utf8") : undefined;
+    if (sql !== undefined) splitStatements(sql);
     const [unit] = await loadMigrationUnits({}, [path]);
-    actions = unit!.actions as Partial<MigrationActions>;
+    const exported = unit!.actions as Partial<MigrationActions>;
+    actions = sql === undefined ? exported : { ...exported, accepts: acceptancesInSql(sql) };
   } catch (error) {
     const { line, reason } = locate(error, path);
     const what = `${file}${line ? `:${line}` : ""} cannot be loaded`;
@@ -50,6 +55,14 @@ export async function loadActions(file: string): Promise<{ actions: MigrationAct
     return {
       problem: new UserError(`${file} exports no function "down"`, {
         fix: "Export the reverse of `up`; if it cannot be undone, say so: `export const down = false;`.",
+      }).message,
+    };
+  const notAccepted = acceptanceProblem(actions.accepts);
+  if (notAccepted)
+    return {
+      problem: new UserError(`${file} accepts a hazard in a way that does not count`, {
+        why: notAccepted,
+        fix: 'Say why it is safe: `-- accepts RULE: reason`, or `export const accepts = { "RULE": "reason" }`.',
       }).message,
     };
   return { actions: actions as MigrationActions };
