@@ -1,0 +1,70 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runner } from "node-pg-migrate";
+import { type Connection, withClient } from "../toolkit/connection.ts";
+import { applyMigrations } from "../toolkit/migrate/apply.ts";
+import { say } from "../toolkit/terminal.ts";
+import type { BenchOptions, Measured } from "./index.ts";
+import { startBenchServer } from "./server.ts";
+
+const migrations = 200;
+const rounds = 3;
+
+/** Many small migrations, by our manager with its safety on and by node-pg-migrate's own runner, in turns. */
+export async function bench(_options: BenchOptions): Promise<Measured> {
+  const server = await startBenchServer();
+  const directory = await mkdtemp(join(tmpdir(), "bench-migrations-"));
+  try {
+    await writeMigrations(directory);
+    const times: Record<"ours" | "bare", number[]> = { ours: [], bare: [] };
+    for (let round = 0; round < rounds; round++)
+      for (const [name, run] of Object.entries({ ours, bare }) as ["ours" | "bare", typeof ours][]) {
+        const database = `${name}${round}`;
+        await withClient(server.connection, {}, (client) => client.query(`create database ${database}`));
+        const started = performance.now();
+        await run({ ...server.connection, database }, directory);
+        times[name].push((performance.now() - started) / 1000);
+        say(`  ${name}: ${times[name].at(-1)!.toFixed(2)} s`);
+      }
+    const [best, bareBest] = [Math.min(...times.ours), Math.min(...times.bare)];
+    return {
+      result: { server: server.version, migrations, times, ratio: best / bareBest },
+      lines: [
+        `${migrations} migrations, best of ${rounds}: ours ${best.toFixed(2)} s, bare node-pg-migrate ` +
+          `${bareBest.toFixed(2)} s: ${(best / bareBest).toFixed(2)} times`,
+      ],
+    };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+    await server.stop();
+  }
+}
+
+async function writeMigrations(directory: string): Promise<void> {
+  for (let n = 1; n <= migrations; n++) {
+    const table = `t${Math.ceil(n / 4)}`;
+    const [up, down] = [
+      [`create index ${table}_name_idx on ${table} (name)`, `drop index ${table}_name_idx`],
+      [`create table ${table} (id bigint primary key, name text not null)`, `drop table ${table}`],
+      [`alter table ${table} add column note text`, `alter table ${table} drop column note`],
+      [`comment on table ${table} is 'a table'`, `comment on table ${table} is null`],
+    ][n % 4] as [string, string];
+    const name = `${String(n).padStart(4, "0")}_step`;
+    await writeFile(join(directory, `${name}.sql`), `-- Up Migration\n${up};\n-- Down Migration\n${down};\n`);
+  }
+}
+
+async function ours(connection: Connection, directory: string): Promise<void> {
+  await applyMigrations(connection, { directory });
+}
+
+async function bare(connection: Connection, directory: string): Promise<void> {
+  const silent = { debug() {}, info() {}, warn() {}, error() {} };
+  await withClient(connection, {}, (client) =>
+    runner({
+      ...{ dbClient: client, dir: directory, migrationsTable: "pgmigrations", direction: "up", logger: silent },
+      singleTransaction: false,
+    }),
+  );
+}
