@@ -7,6 +7,7 @@ import { finishEntries, startEntry } from "./journal.ts";
 import { outOfOrder, statementProblems } from "./plan.ts";
 import { renderFor, runMigration } from "./run.ts";
 import { type MigrationOptions, namesOf, type Session, withMigrationSession } from "./session.ts";
+import type { Measured } from "./steps.ts";
 
 /** How the schema is after a run. */
 export interface Applied {
@@ -29,11 +30,7 @@ export interface Applied {
 export function applyMigrations(connection: Connection, options: MigrationOptions & { to?: string }): Promise<Applied> {
   return withMigrationSession(connection, options, async (session) => {
     const pending = upTo(session, options.to);
-    const problems = [
-      ...outOfOrder(session.files, session.plan.pending),
-      ...(await statementProblems(session.files, pending)),
-    ];
-    if (problems.length > 0) throw new UserError(problems.join("\n"));
+    await refuseProblems(session, pending);
     let { lines } = session.situation;
     for (const migration of pending) lines = await apply(session, migration);
     if (pending.length > 0) await warnOfInvalidIndexes(session);
@@ -42,14 +39,26 @@ export function applyMigrations(connection: Connection, options: MigrationOption
   });
 }
 
-/** @returns the lines of the schema afterwards */
-async function apply(session: Session, migration: MigrationFile): Promise<string[]> {
+/** @throws UserError that lists what speaks against these, known without running them */
+export async function refuseProblems(session: Session, pending: readonly MigrationFile[]): Promise<void> {
+  const problems = [
+    ...outOfOrder(session.files, session.plan.pending),
+    ...(await statementProblems(session.files, pending)),
+  ];
+  if (problems.length > 0) throw new UserError(problems.join("\n"));
+}
+
+/**
+ * Applies one migration.
+ * @returns the lines of the schema afterwards
+ */
+export async function apply(session: Session, migration: MigrationFile, measured?: Measured): Promise<string[]> {
   const { client, say } = session;
   const started = Date.now();
   const rendered = await renderFor(session, migration, "up");
   const entry = { name: migration.name, checksum: migration.checksum, transactional: rendered.transactional };
   await startEntry(client, entry);
-  await runMigration(session, migration, "up", rendered);
+  await runMigration(session, migration, "up", rendered, measured);
   const lines = await schemaLines(client);
   await finishEntries(client, [entry], lines);
   say(`applied ${migration.name} in ${((Date.now() - started) / 1000).toFixed(2)} s`);

@@ -2,9 +2,10 @@
  * What of the catalogs makes up the schema, one query per kind of object; each gives `line`, "name: definition".
  *
  * Left out on purpose: owners and grants (roles differ from server to server), versions of extensions, partitions with
- * their indexes, constraints and triggers (they come and go with the data; the parent's definition is here), the
- * extensions' own objects, and node-pg-migrate's table. Nothing here depends on OIDs, on the order in which objects
- * were made, or on data. Names come out qualified, because the search path is empty while these run.
+ * their indexes, constraints and triggers (they come and go with the data; the parent's definition is here), triggers of
+ * functions in the schema deploy, the extensions' own objects, and node-pg-migrate's table. Nothing here depends on
+ * OIDs, on the order in which objects were made, or on data. Names come out qualified, because the search path is empty
+ * while these run.
  * @see https://www.postgresql.org/docs/current/catalogs.html
  */
 
@@ -119,7 +120,8 @@ export const kinds: Readonly<Record<string, string>> = {
     select concat(r.name, '.', quote_ident(tgname), ': ', pg_get_triggerdef(t.oid),
              case when tgenabled <> 'O' then ' enabled ' || tgenabled::text end) as line
     from pg_trigger t join relations r on r.oid = tgrelid
-    where not tgisinternal and tgparentid = 0`,
+    where not tgisinternal and tgparentid = 0
+      and not exists (select from pg_proc f where f.oid = tgfoid and f.pronamespace = to_regnamespace('deploy'))`,
 
   rule: `
     select concat(r.name, '.', quote_ident(rulename), ': ', pg_get_ruledef(w.oid),

@@ -7,6 +7,13 @@ export interface Sent {
   sql: string;
   /** How many of its statements were done. */
   completed: number;
+  /** How many rows all that was sent has changed. */
+  rows: number;
+}
+
+/** Nothing has gone to the server yet. */
+export function nothingSent(): Sent {
+  return { sql: "", completed: 0, rows: 0 };
 }
 
 /** What a message about a failed migration needs to know. */
@@ -17,8 +24,13 @@ export interface Attempt {
   transactional: boolean;
   sent: Sent;
   /** What a migration without a transaction left behind, a whole sentence. */
-  left?: string;
+  left?: string | undefined;
+  /** The migrations of its run that came before it are undone now. */
+  goesBack?: boolean | undefined;
 }
+
+/** The session is gone: what became of the migration is found out by the next run. */
+export class ConnectionLost extends UserError {}
 
 // Lines shown around the one that PostgreSQL points at.
 const around = 2;
@@ -42,20 +54,30 @@ export function explainFailure(error: unknown, attempt: Attempt): UserError {
   const { name, file, direction, transactional, sent } = attempt;
   const doing = direction === "up" ? name : `undoing ${name}`;
   if (isConnectionLost(error))
-    return new UserError(`the connection to the server was lost during ${doing}`, {
+    return new ConnectionLost(`the connection to the server was lost during ${doing}`, {
       why: messageOf(error),
       fix: "Run `up` again once the server answers: it finds out how far this run came, and goes on from there.",
       cause: error,
     });
+  const stay = attempt.goesBack ? "" : "; the migrations before it stay applied";
   const left = transactional ? "It left nothing behind" : (attempt.left ?? "It may have left something behind");
   return new UserError(`${doing} failed: ${messageOf(error)}`, {
     why: isFromServer(error) ? whereInSql(error, sent) : "The migration's own code fails.",
     fix:
       direction === "up"
-        ? `Correct ${file}, then run \`up\` again. ${left}; the migrations before it stay applied.`
+        ? `Correct ${file}, then run \`up\` again. ${left}${stay}.`
         : `Correct the down of ${file}, then undo it again. ${left}; it stays applied.`,
     cause: error,
   });
+}
+
+/** {@link explainFailure}, for an error that may be explained already. */
+export function explained(
+  error: unknown,
+  { name, file }: Pick<Attempt, "name" | "file">,
+  attempt: Omit<Attempt, "name" | "file">,
+): UserError {
+  return error instanceof UserError ? error : explainFailure(error, { ...attempt, name, file });
 }
 
 function isFromServer(error: unknown): error is pg.DatabaseError {

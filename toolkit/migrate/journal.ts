@@ -178,6 +178,7 @@ async function inTransaction(client: pg.ClientBase, work: () => Promise<void>): 
   }
 }
 
-function who(): string {
+/** Who does it: the user of this machine, and the machine. */
+export function who(): string {
   return `${userInfo().username}@${hostname()}`;
 }

@@ -1,10 +1,11 @@
 import type { MigrationFile } from "./files.ts";
 import { schemaLines } from "./fingerprint.ts";
-import { clearInvalidIndex } from "./invalidIndexes.ts";
+import { clearInvalidIndex, indexState, isOfPartition } from "./invalidIndexes.ts";
 import { type Entry, finishEntries, forgetAttempt, forgetEntries } from "./journal.ts";
+import { markAsRun } from "./pgMigrate.ts";
 import { abbreviated, type Situation } from "./plan.ts";
-import { builtIndex, type Direction } from "./render.ts";
-import { markAsRun, type Run, renderFor } from "./run.ts";
+import { builtIndex, type Direction, droppedIndex } from "./render.ts";
+import { type Run, renderFor } from "./run.ts";
 
 /**
  * Brings the journal, pgmigrations and the schema together again after a run that was killed, or after others used
@@ -58,15 +59,21 @@ async function hasTakenEffect(
   { journal }: Situation,
 ): Promise<boolean> {
   const { statements } = await renderFor(run, migration, direction);
-  const index = builtIndex(statements[0]?.text ?? "");
+  const statement = statements[0]?.text ?? "";
+  const [index, dropped] = [builtIndex(statement), droppedIndex(statement)];
   const before = index && (await clearInvalidIndex(run.client, index, run.patience, run.say));
   const recorded = new Set(journal.schema?.lines);
   const lines = await schemaLines(run.client);
   const added = lines.filter((line) => !recorded.has(line));
   const removed = recorded.size - (lines.length - added.length);
-  // An index that is half dropped: the statement is to be run again, and the attempt still explains the difference.
+  // An index that is half dropped, or that some partitions lack: the statement is to be run again, and the attempt
+  // still explains the difference.
+  if (before === "incomplete") return false;
   if (!index && added.some((line) => line.startsWith("index ") && line.endsWith(" invalid"))) return false;
-  const taken = index ? before === "valid" && added.length > 0 : added.length + removed > 0;
+  let taken = added.length + removed > 0;
+  // The indexes of a partition are not in the schema's lines: there the name alone tells.
+  if (index) taken = before === "valid" && (added.length > 0 || (await isOfPartition(run.client, index)));
+  else if (dropped) taken = (await indexState(run.client, dropped)) === "absent";
   if (!taken) await forgetAttempt(run.client, migration.name);
   return taken;
 }

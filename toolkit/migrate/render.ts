@@ -95,21 +95,53 @@ function unsafeWithoutTransaction(file: string, statements: Statement[]): string
 
 const identifier = String.raw`"(?:[^"]|"")+"|[a-z_\u0080-\uffff][\w$\u0080-\uffff]*`;
 const concurrentBuild = new RegExp(
-  String.raw`^create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?(?:(?!on\s)(${identifier})\s+)?` +
-    String.raw`on\s+(?:only\s+)?(?:(${identifier})\s*\.\s*)?(?:${identifier})`,
+  String.raw`^create\s+(unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?(?:(?!on\s)(${identifier})\s+)?` +
+    String.raw`on\s+(?:only\s+)?(?:(${identifier})\s*\.\s*)?(${identifier})([\s\S]*)$`,
+  "i",
+);
+const concurrentDrop = new RegExp(
+  String.raw`^drop\s+index\s+concurrently\s+(?:if\s+exists\s+)?(?:(${identifier})\s*\.\s*)?(${identifier})` +
+    String.raw`(?:\s+(?:cascade|restrict))?\s*;?\s*$`,
   "i",
 );
 
-/** The index that a statement builds concurrently, in the schema of its table; its name is "" where it has none. */
-export function builtIndex(statement: string): { name: string; schema: string } | undefined {
+/** What CREATE INDEX CONCURRENTLY builds. */
+export interface BuiltIndex {
+  /** "" where the statement names none. */
+  name: string;
+  /** The schema of its table, and hence its own. */
+  schema: string;
+  table: string;
+  unique: boolean;
+  /** What follows the table: its method, columns and conditions. */
+  definition: string;
+}
+
+/** The index that a statement builds concurrently. */
+export function builtIndex(statement: string): BuiltIndex | undefined {
   const match = concurrentBuild.exec(withoutLeadingComments(statement));
-  return match ? { name: unquote(match[1] ?? ""), schema: unquote(match[2] ?? "public") } : undefined;
+  if (!match) return undefined;
+  const [, unique, name = "", schema = "public", table = "", definition = ""] = match;
+  return {
+    name: unquote(name),
+    schema: unquote(schema),
+    table: unquote(table),
+    unique: Boolean(unique),
+    definition: definition.replace(/[\s;]+$/, ""),
+  };
+}
+
+/** The index that a statement drops concurrently; looked for in the schema public where it names none. */
+export function droppedIndex(statement: string): { name: string; schema: string } | undefined {
+  const match = concurrentDrop.exec(withoutLeadingComments(statement));
+  return match ? { name: unquote(match[2]!), schema: unquote(match[1] ?? "public") } : undefined;
 }
 
 function unquote(name: string): string {
   return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase();
 }
 
-function withoutLeadingComments(statement: string): string {
+/** A statement from its first word on. */
+export function withoutLeadingComments(statement: string): string {
   return statement.replace(/^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)+/, "");
 }

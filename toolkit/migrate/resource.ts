@@ -1,9 +1,11 @@
+import type { BackupTarget } from "../backup/target.ts";
 import { type Connection, withClient } from "../connection.ts";
 import { messageOf } from "../errors.ts";
 import type { CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult } from "../provider.ts";
 import { containsUnknown } from "../unknown.ts";
-import { applyMigrations } from "./apply.ts";
+import { deploy } from "./deploy.ts";
 import { type MigrationFile, readFolder } from "./files.ts";
+import { assessForPreview } from "./hazards/preview.ts";
 import { makePlan, outOfOrder, type Plan, readSituation, type Situation, statementProblems } from "./plan.ts";
 
 /** What the program says of its schema. During a preview any part may be unknown. */
@@ -14,6 +16,19 @@ export interface Inputs {
   directory: string;
   lockTimeout: number;
   acceptDrift: string;
+  backup: BackupTarget;
+  /** Without a backup that succeeds, nothing is migrated. */
+  backupBefore: boolean;
+  /** How many backups are kept. */
+  backupCount: number;
+  /** Days that backups are kept. */
+  backupRetention: number;
+  /** Undo the migrations of an `up` that fails, or whose result is not valid. */
+  autoRollback: boolean;
+  /** How many times slower than before a critical query may be after a migration. */
+  slowdownFactor: number;
+  /** Minutes that CREATE INDEX CONCURRENTLY may wait for older transactions. */
+  concurrentIndexTimeout: number;
   /** The folder, as "name checksum" in order: what a preview compares. Added by {@link check}. */
   migrations?: string[];
 }
@@ -37,11 +52,14 @@ const reading = {
 export async function check(olds: Partial<Inputs>, news: Inputs): Promise<CheckResult<Inputs>> {
   const { files, problems } = await readFolder(news.directory);
   const inputs = { ...news, migrations: files.map(({ name, checksum }) => `${name} ${checksum.slice(0, 12)}`) };
-  const { pending, reasons } = await compare(olds, news, files);
+  const { pending, reasons, situation } = await compare(olds, news, files);
   if (pending.length > 0) say(`${pending.length} of ${files.length} migrations pending`);
-  for (const { name } of pending) say(`pending: ${name}`);
   // A file that cannot be loaded is not in the list, and what is said of the list would not be true.
-  const found = problems.length > 0 ? problems : reasons;
+  const wrong = problems.length > 0 ? problems : reasons;
+  const assessed =
+    wrong.length === 0 ? await assessForPreview({ ...news, situation, reading, files, pending }) : undefined;
+  for (const line of assessed?.lines ?? pending.map(({ name }) => `pending: ${name}`)) say(line);
+  const found = [...wrong, ...(assessed?.reasons ?? [])];
   return { inputs, failures: found.map((reason) => ({ property: "directory", reason })) };
 }
 
@@ -50,7 +68,7 @@ async function compare(
   olds: Partial<Inputs>,
   news: Inputs,
   files: readonly MigrationFile[],
-): Promise<{ pending: readonly MigrationFile[]; reasons: string[] }> {
+): Promise<{ pending: readonly MigrationFile[]; reasons: string[]; situation?: Situation }> {
   const seen = containsUnknown(news.connection) ? "unknown" : await look(news, files);
   if (typeof seen === "string") {
     // A server that is only to be started keeps its schema: what the last \`up\` listed is the best that is known.
@@ -61,6 +79,7 @@ async function compare(
   const { pending, problems } = seen.plan;
   return {
     pending,
+    situation: seen.situation,
     reasons: [...problems, ...outOfOrder(files, pending), ...(await statementProblems(files, pending))],
   };
 }
@@ -99,11 +118,17 @@ export async function read(id: string, props: Outputs): Promise<ReadResult<Outpu
 export async function delete_(_id: string, _props: Outputs): Promise<void> {}
 
 async function bringToHead(inputs: Inputs): Promise<Outputs> {
-  const { connection, directory, lockTimeout, acceptDrift } = inputs;
-  const { applied, head, fingerprint } = await applyMigrations(connection, {
-    directory,
-    lockTimeout,
-    acceptDrift,
+  const { applied, head, fingerprint } = await deploy(inputs.connection, {
+    directory: inputs.directory,
+    lockTimeout: inputs.lockTimeout,
+    acceptDrift: inputs.acceptDrift,
+    backup: inputs.backup,
+    backupBefore: inputs.backupBefore,
+    backupCount: inputs.backupCount,
+    backupRetention: inputs.backupRetention,
+    autoRollback: inputs.autoRollback,
+    slowdownFactor: inputs.slowdownFactor,
+    concurrentIndexTimeout: inputs.concurrentIndexTimeout,
     say,
   });
   return { ...inputs, applied, head, fingerprint };

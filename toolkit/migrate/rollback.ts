@@ -1,11 +1,12 @@
 import type { Connection } from "../connection.ts";
 import { UserError } from "../errors.ts";
-import { explainFailure } from "./failure.ts";
+import { explainFailure, nothingSent } from "./failure.ts";
 import type { MigrationFile } from "./files.ts";
 import { fingerprintOf, schemaLines } from "./fingerprint.ts";
 import { forgetEntries, startRevert } from "./journal.ts";
 import { renderFor, runMigration } from "./run.ts";
 import { type MigrationOptions, namesOf, type Session, withMigrationSession } from "./session.ts";
+import type { Measured } from "./steps.ts";
 
 /** How the schema is after migrations were undone. */
 export interface Reverted {
@@ -43,7 +44,11 @@ export function revertMigrations(
   });
 }
 
-async function revert(session: Session, migration: MigrationFile): Promise<string[]> {
+/**
+ * Undoes one migration.
+ * @returns the lines of the schema afterwards
+ */
+export async function revert(session: Session, migration: MigrationFile, measured?: Measured): Promise<string[]> {
   const { client, say } = session;
   const started = Date.now();
   const { name, checksum, file } = migration;
@@ -53,18 +58,25 @@ async function revert(session: Session, migration: MigrationFile): Promise<strin
       file,
       direction: "down",
       transactional: true,
-      sent: { sql: "", completed: 0 },
+      sent: nothingSent(),
     });
   });
   await startRevert(client, { name, checksum, transactional: rendered.transactional });
-  await runMigration(session, migration, "down", rendered);
+  await runMigration(session, migration, "down", rendered, measured);
   const lines = await schemaLines(client);
   await forgetEntries(client, [name], lines);
   say(`undid ${name} in ${((Date.now() - started) / 1000).toFixed(2)} s`);
   return lines;
 }
 
-function chosen({ files, situation: { applied } }: Session, options: { count?: number; to?: string }): MigrationFile[] {
+/**
+ * The migrations that are to be undone, the last applied first.
+ * @throws UserError when the one to go back to is not applied
+ */
+export function chosen(
+  { files, situation: { applied } }: Session,
+  options: { count?: number; to?: string },
+): MigrationFile[] {
   const byName = new Map(files.map((file) => [file.name, file]));
   const { count = 1, to } = options;
   const kept = to === undefined ? Math.max(applied.length - count, 0) : applied.indexOf(to) + 1;
@@ -79,7 +91,8 @@ function chosen({ files, situation: { applied } }: Session, options: { count?: n
     .map((name) => byName.get(name)!);
 }
 
-function refuseIrreversible(migrations: readonly MigrationFile[]): void {
+/** @throws UserError when one of these says of itself that it cannot be undone */
+export function refuseIrreversible(migrations: readonly MigrationFile[]): void {
   const stuck = migrations.filter(({ actions }) => actions.down === false).map(({ name }) => name);
   if (stuck.length === 0) return;
   throw new UserError(`${stuck.join(", ")} cannot be undone`, {

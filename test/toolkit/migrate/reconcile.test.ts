@@ -103,3 +103,20 @@ test("an undoing that had done its work when it was killed is recorded as undone
   expect((await applyMigrations(connection, { directory })).ran).toEqual([]);
   expect((await revertMigrations(connection, { directory })).reverted).toEqual(["0002_next"]);
 });
+
+test("of an index of a partition, which the schema does not list, the name alone tells", async () => {
+  const { connection, client } = await makeDatabase();
+  const { directory } = await makeFolder({
+    "0001_base.sql": sql(
+      "create table stocks (id int) partition by range (id); create table part partition of stocks default",
+    ),
+    "0002_next.ts": alone("create index concurrently fresh on part (id)", "drop index concurrently fresh"),
+  });
+  await applyMigrations(connection, { directory });
+  await client.query("update deploy.migration set finished_at = null where name = '0002_next'");
+  await client.query("delete from pgmigrations where name = '0002_next'");
+  expect((await applyMigrations(connection, { directory })).ran).toEqual([]);
+  await client.query("update deploy.migration set reverting_at = now() where name = '0002_next'");
+  await client.query("drop index fresh");
+  expect((await applyMigrations(connection, { directory })).ran).toEqual(["0002_next"]);
+});

@@ -37,6 +37,13 @@ async function setUp() {
     directory: folder.directory,
     lockTimeout: 5000,
     acceptDrift: "",
+    backup: { kind: "auto", directory: `${folder.directory}/backups` },
+    backupBefore: false,
+    backupCount: 5,
+    backupRetention: 14,
+    autoRollback: false,
+    slowdownFactor: 3,
+    concurrentIndexTimeout: 60,
   };
   const created = async () => {
     const { inputs } = await check({}, news);
@@ -152,6 +159,14 @@ test("a create that failed halfway goes on where it stopped", async () => {
 const changes: [string, boolean, (inputs: Inputs, outs: Outputs) => unknown][] = [
   ["nothing", false, () => {}],
   ["the lock timeout", false, (inputs) => Object.assign(inputs, { lockTimeout: 100 })],
+  [
+    "other backups",
+    false,
+    (inputs) => Object.assign(inputs, { backupBefore: true, backupCount: 9, backupRetention: 3 }),
+  ],
+  ["another rollback", false, (inputs) => Object.assign(inputs, { autoRollback: true, slowdownFactor: 9 })],
+  ["another place for backups", false, (inputs) => Object.assign(inputs.backup, { directory: "elsewhere" })],
+  ["another wait for indexes", false, (inputs) => Object.assign(inputs, { concurrentIndexTimeout: 9 })],
   ["a drift accepted that is not there", false, (inputs) => Object.assign(inputs, { acceptDrift: "123456789abc" })],
   ["another cluster", true, (inputs) => Object.assign(inputs, { server: "cluster 2" })],
   ["another user", true, (inputs) => Object.assign(inputs.connection, { user: "somebody" })],

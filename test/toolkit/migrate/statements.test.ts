@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { builtIndex } from "../../../toolkit/migrate/render.ts";
+import { builtIndex, droppedIndex } from "../../../toolkit/migrate/render.ts";
 import { splitStatements } from "../../../toolkit/migrate/statements.ts";
 
 const texts = (sql: string) => splitStatements(sql).map(({ text }) => text);
@@ -36,12 +36,26 @@ test.each([
 });
 
 test.each([
-  ["create index concurrently a on t (x)", { schema: "public", name: "a" }],
-  ["CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS A ON ONLY s.t (x)", { schema: "s", name: "a" }],
-  ['-- why\ncreate index concurrently "A ""b" on "S".t (x)', { schema: "S", name: 'A "b' }],
+  ["create index concurrently a on t (x)", { schema: "public", name: "a", table: "t", unique: false }],
+  [
+    "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS A ON ONLY s.T using btree (x) where y > 0;\n",
+    { schema: "s", name: "a", table: "t", unique: true, definition: " using btree (x) where y > 0" },
+  ],
+  ['-- why\ncreate index concurrently "A ""b" on "S".t (x)', { schema: "S", name: 'A "b', definition: " (x)" }],
   ["create index concurrently on t (x)", { schema: "public", name: "" }],
-  ["create index a on t (x)", undefined],
-  ["drop index concurrently a", undefined],
 ])("the index that a statement builds concurrently is found: %s", (sql, expected) => {
-  expect(builtIndex(sql)).toEqual(expected);
+  expect(builtIndex(sql)).toMatchObject(expected);
+});
+
+test.each(["create index a on t (x)", "drop index concurrently a"])("no index is built concurrently by %s", (sql) => {
+  expect(builtIndex(sql)).toBeUndefined();
+});
+
+test.each([
+  ["drop index concurrently a", { schema: "public", name: "a" }],
+  ['DROP INDEX CONCURRENTLY IF EXISTS "S".A cascade;', { schema: "S", name: "a" }],
+  ["drop index a", undefined],
+  ["drop index concurrently a, b", undefined],
+])("the index that a statement drops concurrently is found: %s", (sql, expected) => {
+  expect(droppedIndex(sql)).toEqual(expected);
 });
