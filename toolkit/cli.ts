@@ -13,13 +13,35 @@ export interface Context {
 /** One command: it gets its own arguments, a connection and its context, and returns the exit code. */
 type Command = (argv: string[], connection: Connection, context: Context) => Promise<number>;
 
+/** What the module of a command exports. */
+interface CommandModule {
+  command: Command;
+  /** Whether these arguments ask for a database; all but --help do when left out. */
+  needsDatabase?: (argv: string[]) => Promise<boolean>;
+}
+
 /** Every command, loaded only when it is called: a loader should not pay for a reporter. */
-const commands: Record<string, { summary: string; load: () => Promise<{ command: Command }> }> = {
+const commands: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
   load: { summary: "load prices from CSV files", load: () => import("./load/command.ts") },
   report: {
     summary: "answer an analyst's questions on the loaded prices",
     load: () => import("./analysis/command.ts"),
   },
+  plan: {
+    summary: "what is pending: its SQL, its hazards, the locks it really takes",
+    load: () => import("./migrate/commands/plan.ts"),
+  },
+  history: {
+    summary: "what was done to the schema, when and by whom",
+    load: () => import("./migrate/commands/history.ts"),
+  },
+  rollback: { summary: "undo the last migrations", load: () => import("./migrate/commands/rollback.ts") },
+  backups: { summary: "list, create, verify, restore and prune backups", load: () => import("./backup/command.ts") },
+  partition: {
+    summary: "convert a big plain table to monthly partitions while it is in use",
+    load: () => import("./convert/command.ts"),
+  },
+  runbook: { summary: "execute a runbook, step by step", load: () => import("./runbook/command.ts") },
 };
 
 // A command that only explains itself does not look at them.
@@ -54,9 +76,10 @@ export async function main(
         fix: `Use one of ${Object.keys(commands).join(", ")}.`,
         exitCode: 2,
       });
-    const { command } = await found.load();
+    const { command, needsDatabase } = await found.load();
     const asksForHelp = rest.includes("--help") || rest.includes("-h");
-    return await command(rest, ...(asksForHelp ? noDatabase : await connect(rest)));
+    const offline = asksForHelp || (await needsDatabase?.(rest)) === false;
+    return await command(rest, ...(offline ? noDatabase : await connect(rest)));
   } catch (error) {
     return report(error);
   }
@@ -89,5 +112,8 @@ export async function fromEnvironment(): Promise<[Connection, Context]> {
 
 // Run as a program, not when imported by infra/toolkit.ts.
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  process.exitCode = await main(process.argv.slice(2), fromEnvironment);
+  // Not awaited here: a module that imports this one, as the runbooks' does, would wait for it for ever.
+  void main(process.argv.slice(2), fromEnvironment).then((code) => {
+    process.exitCode = code;
+  });
 }
