@@ -1,8 +1,7 @@
 import { availableParallelism, totalmem } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
-import { isLoopback, parseConnectionString } from "../toolkit/connection.ts";
-import { messageOf } from "../toolkit/errors.ts";
 import { type Rule, rules } from "./configKeys.ts";
+import { findContradictions, type Values } from "./contradictions.ts";
 import type { Machine } from "./parameters.ts";
 
 /** The stack's configuration, validated as a whole. */
@@ -26,13 +25,64 @@ export interface Config {
   slowdownFactor: number;
   concurrentIndexTimeout: number;
   sampleData: boolean;
+  /** Where an rds server is; from `aws:region`, or the environment as AWS's tools read it. */
+  region?: string;
   instanceClass: string;
   allocatedStorage: number;
   maxAllocatedStorage: number;
+  iops: number;
+  storageThroughput: number;
+  encryptionKey: string;
   multiAz: boolean;
-  backupRetention: number;
+  masterPassword: "managed" | "own";
+  passwordVersion: number;
+  iamAuthentication: boolean;
+  caCertificate: string;
+  deletionProtection: boolean;
+  retainOnDelete: boolean;
+  maintenanceWindow: string;
+  autoMinorVersionUpgrade: boolean;
+  allowMajorVersionUpgrade: boolean;
+  blueGreen: boolean;
+  applyImmediately: boolean;
+  databaseInsights: "standard" | "advanced";
+  monitoringInterval: number;
+  logRetention: number;
+  alarmEmails: string[];
   subnetIds: string[];
   securityGroupIds: string[];
+  vpcCidr: string;
+  zones: string[];
+  replicas: Replica[];
+  backupRetention: number;
+  backupWindow: string;
+  dailyBackups: number;
+  weeklyBackups: number;
+  monthlyBackups: number;
+  backupCopyRegion: string;
+  vaultLock: boolean;
+  restoreTesting: boolean;
+}
+
+/** A read replica; what the configuration leaves out is filled in. */
+export interface Replica {
+  name: string;
+  /** The primary's class, if left out. */
+  class: string;
+  /** The primary's region, if left out. */
+  region: string;
+  /** An availability zone; RDS chooses one, if left out. */
+  zone?: string;
+  /** Its share of the reads, beside the weights of the others; 1, if left out. */
+  weight: number;
+  /** Who is promoted first when the primary is lost, the lowest; 1, if left out. RDS itself promotes none. */
+  promotionTier: number;
+  /** In another region: private subnets; none for a VPC of its own. */
+  subnetIds: string[];
+  /** In another region: the security groups that may connect. */
+  securityGroupIds: string[];
+  /** In another region: the key there; one is made, if left out. */
+  kmsKeyArn?: string;
 }
 
 const namespace = "database";
@@ -58,59 +108,8 @@ function parse(rule: Rule, raw: string): unknown {
   }
 }
 
-/** What belongs together across keys. */
-function contradictions(values: Record<string, unknown>, raw: Record<string, string>): string[] {
-  const found: string[] = [];
-  const { server, version, allocatedStorage, maxAllocatedStorage, subnetIds, restoreFrom } = values;
-  if (server === "external") {
-    const url = raw.url || process.env.DATABASE_URL;
-    if (!url)
-      found.push(
-        entry(
-          "url",
-          "",
-          "an external server has no address",
-          "pulumi config set --secret database:url postgres://…, or set DATABASE_URL",
-        ),
-      );
-    else
-      try {
-        const { host, ssl } = parseConnectionString(url);
-        if (ssl === false && !isLoopback(host))
-          void pulumi.log.warn(`the connection to ${host} is not encrypted: its URL says sslmode=disable`);
-      } catch (error) {
-        found.push(entry("url", "(secret)", messageOf(error), "correct the URL"));
-      }
-  }
-  if (server === "rds" && (maxAllocatedStorage as number) < (allocatedStorage as number))
-    found.push(
-      entry(
-        "maxAllocatedStorage",
-        maxAllocatedStorage,
-        `it is below allocatedStorage (${allocatedStorage})`,
-        "raise it",
-      ),
-    );
-  if (server === "rds" && (subnetIds as string[]).length === 1)
-    found.push(
-      entry(
-        "subnetIds",
-        subnetIds,
-        "RDS wants subnets in two availability zones",
-        "add one, or leave it empty for a VPC of its own",
-      ),
-    );
-  if (server === "embedded" && version !== 17)
-    found.push(
-      entry("version", version, "the embedded PostgreSQL of this project is 17", "set it to 17, or use another server"),
-    );
-  if (server !== "embedded" && restoreFrom)
-    found.push(entry("restoreFrom", restoreFrom, `it works for server embedded, not ${server}`, "remove it"));
-  return found;
-}
-
 const entry = (key: string, value: unknown, reason: string, fix: string) =>
-  `${namespace}:${key} = ${typeof value === "string" ? value || '""' : JSON.stringify(value)}: ${reason}; ${fix}`;
+  `${key.includes(":") ? key : `${namespace}:${key}`} = ${typeof value === "string" ? value || '""' : JSON.stringify(value)}: ${reason}; ${fix}`;
 
 /**
  * Reads and validates the whole configuration of the stack.
@@ -127,34 +126,46 @@ export function loadConfig(all: Record<string, string> = pulumi.runtime.allConfi
   }
 
   const values: Record<string, unknown> = {};
+  const right = new Set<string>(["region"]);
   for (const [key, rule] of Object.entries(rules)) {
     const value = raw[key] === undefined ? rule.default : parse(rule, raw[key]);
-    if (value === undefined)
-      mistakes.push(entry(key, raw[key], `it is not of type ${rule.type}`, `write ${article(rule.type)}`));
-    else {
-      const wrong = rule.check?.(value as never);
-      if (wrong) mistakes.push(entry(key, value, wrong.reason, wrong.fix));
-      values[key] = value;
-    }
+    values[key] = value;
+    const wrong =
+      value === undefined
+        ? [{ value: raw[key], reason: `it is not of type ${rule.type}`, fix: `write ${article(rule.type)}` }]
+        : [rule.check?.(value as never) ?? []].flat().map((found) => ({ value, ...found }));
+    for (const found of wrong) mistakes.push(entry(key, found.value, found.reason, found.fix));
+    if (wrong.length === 0) right.add(key);
   }
-  if (mistakes.length === 0) mistakes.push(...contradictions(values, raw));
+
+  const { AWS_REGION, AWS_DEFAULT_REGION, DATABASE_URL } = process.env;
+  const region = all["aws:region"] || AWS_REGION || AWS_DEFAULT_REGION || "";
+  const complete = { ...values, region, url: values.url || DATABASE_URL || "" } as Values;
+  if (right.has("replicas") && right.has("instanceClass")) complete.replicas = complete.replicas.map(fillIn(complete));
+  for (const { key, value, reason, fix } of findContradictions(complete, right))
+    mistakes.push(entry(key, value, reason, fix));
   if (mistakes.length > 0)
     throw new pulumi.RunError(
       `the configuration of stack ${pulumi.getStack()} has mistakes:\n  ${mistakes.join("\n  ")}`,
     );
 
-  const { url, maxConnections, memoryPercent, restoreFrom, ...rest } = values;
-  const address = (url as string) || process.env.DATABASE_URL;
+  const { url, maxConnections, memoryPercent, restoreFrom, ...rest } = complete;
   return {
     ...rest,
-    ...(rest.server === "external" && address ? { url: pulumi.secret(address) } : {}),
-    ...(restoreFrom ? { restoreFrom } : {}),
+    ...(rest.server === "external" && { url: pulumi.secret(url) }),
+    ...(restoreFrom && { restoreFrom }),
     machine: {
-      memory: Math.floor((memoryOfMachine() * (memoryPercent as number)) / 100),
+      memory: Math.floor((memoryOfMachine() * memoryPercent) / 100),
       cpus: availableParallelism(),
-      maxConnections: maxConnections as number,
+      maxConnections,
     },
-  } as Config;
+  };
+}
+
+/** Fills in what a replica leaves to the primary and to the defaults. */
+function fillIn({ instanceClass, region }: Values) {
+  const defaults = { class: instanceClass, region, weight: 1, promotionTier: 1, subnetIds: [], securityGroupIds: [] };
+  return (given: Partial<Replica> & { name: string }): Replica => ({ ...defaults, ...given });
 }
 
 const article = (type: string) => (/^[aio]/.test(type) ? `an ${type}` : `a ${type}`);

@@ -4,6 +4,8 @@ import type { Connection } from "../../toolkit/connection.ts";
 import type { Config } from "../config.ts";
 import { EmbeddedServer } from "./embedded.ts";
 import { ExternalServer } from "./external.ts";
+import type { Transforms } from "./rds/children.ts";
+import type { ReplicaOutput } from "./rds/replicas.ts";
 import { RdsServer } from "./rds.ts";
 
 /** What the rest of the program needs to know of a server, wherever it runs. */
@@ -14,16 +16,23 @@ export interface Server {
   identity: pulumi.Output<string>;
   /** How it is backed up before migrations. */
   backup: pulumi.Output<BackupTarget>;
+  /** For a router of reads: where the read replicas are, and their weights. */
+  replicas?: pulumi.Output<ReplicaOutput[]>;
+  /** The security group to give to an application that shall connect. */
+  clientSecurityGroupId?: pulumi.Output<string> | undefined;
 }
 
-/** The server that the configuration asks for. */
-export function createServer(config: Config): Server {
+/**
+ * The server that the configuration asks for.
+ * @param transforms changes to the resources of an RDS server
+ */
+export function createServer(config: Config, transforms: Transforms = {}): Server {
   switch (config.server) {
     case "embedded":
       return new EmbeddedServer("server", config);
     case "external":
       return new ExternalServer("server", config);
     case "rds":
-      return new RdsServer("server", config);
+      return new RdsServer("server", config, transforms);
   }
 }

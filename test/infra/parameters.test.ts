@@ -33,6 +33,29 @@ test("what only RDS has stays out of an embedded server", () => {
   expect(Object.keys(embeddedSettings(17, machine)).filter((name) => name.startsWith("rds."))).toEqual([]);
 });
 
+// Of the parameters that PostgreSQL does not know (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Parameters.html).
+const onlyOnRds = ["rds.force_ssl"];
+
+test("each name with a prefix of RDS is one that RDS has", () => {
+  const named = parameters.map(({ name }) => name).filter((name) => name.startsWith("rds."));
+  expect(named.filter((name) => !onlyOnRds.includes(name))).toEqual([]);
+});
+
+test.each([16, 17, 18])(
+  "a parameter group of PostgreSQL %d holds bare numbers, words and RDS's formulas only",
+  (version) => {
+    const formula = /^\{[\w*/+\-(){},]+\}$/;
+    for (const { name, value } of rdsParameters(version)) {
+      const isPlain = /^(-?\d+(\.\d+)?|[a-z][a-z0-9_-]*)$/.test(value);
+      expect([name, value, isPlain || formula.test(value)]).toEqual([name, value, true]);
+      const variables = Array.from(value.matchAll(/[A-Za-z]{6,}/g), ([word]) => word);
+      if (formula.test(value))
+        for (const variable of variables)
+          expect(["DBInstanceClassMemory", "DBInstanceVCPU", "GREATEST"]).toContain(variable);
+    }
+  },
+);
+
 test("RDS gets formulas of the instance class, and static parameters at a reboot", () => {
   const group = new Map(rdsParameters(17).map((entry) => [entry.name, entry]));
   expect(group.get("shared_buffers")).toEqual({
