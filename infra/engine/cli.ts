@@ -12,6 +12,8 @@ const usage = `usage: npm run preview | up | refresh | destroy | output -- [opti
   -c, --config KEY=VALUE  a value of the configuration, saved in the stack's file as \`pulumi\` does; may be repeated
       --diff              show which properties change
       --json              print the run on stdout as JSON
+      --markdown          preview: print on stdout what becomes the comment of a pull request
+      --base COMMIT       with --markdown: count its migrations as applied where no database and no state tells
       --expect-no-changes preview: exit code 1 where anything would change
       --yes               destroy: yes, remove everything
       --show-secrets      output: print secrets too
@@ -34,6 +36,8 @@ async function main(argv: string[]): Promise<number> {
       config: { type: "string", short: "c", multiple: true, default: [] },
       diff: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
+      markdown: { type: "boolean", default: false },
+      base: { type: "string" },
       "expect-no-changes": { type: "boolean", default: false },
       yes: { type: "boolean", short: "y", default: false },
       "show-secrets": { type: "boolean", default: false },
@@ -52,15 +56,21 @@ async function main(argv: string[]): Promise<number> {
       fix: "Add --help for the usage.",
       exitCode: 2,
     });
+  if (values.markdown && (command !== "preview" || values.json))
+    throw new UserError("--markdown is for preview, without --json", { exitCode: 2 });
+  if (values.base !== undefined && !values.markdown)
+    throw new UserError("--base says nothing without --markdown", { exitCode: 2 });
   const options: Options = {
     stack: values.stack,
     config: values.config.map(keyAndValue),
     diff: values.diff,
     json: values.json,
+    markdown: values.markdown,
     expectNoChanges: values["expect-no-changes"],
     yes: values.yes,
     showSecrets: values["show-secrets"],
     ...(name !== undefined && { name }),
+    ...(values.base !== undefined && { base: values.base }),
   };
   const pulumi = values["stand-in"] ? undefined : findPulumi();
   if (pulumi) return runPulumi(pulumi, command!, options);

@@ -1,10 +1,13 @@
 import { UserError } from "../../toolkit/errors.ts";
 import { say } from "../../toolkit/terminal.ts";
+import { findViolations, isMandatory, type Violation } from "../policy/rules.ts";
 import { changesBetween } from "./diff.ts";
 import { Display } from "./display.ts";
 import { isDynamic, nameOf, providerType, typeOf } from "./goal.ts";
 import { lockStack } from "./lock.ts";
+import { writeMarkdown } from "./markdown.ts";
 import { type Project, readProject, saveConfig } from "./project.ts";
+import { asResource, standInReport } from "./report.ts";
 import { type Engine, withEngine } from "./run.ts";
 import { type ResourceState, StackState } from "./state.ts";
 import { canonical, markSecrets, masked, providerKey, revealed } from "./wire.ts";
@@ -15,6 +18,10 @@ export interface Options {
   config: [string, string][];
   diff: boolean;
   json: boolean;
+  /** `preview`: the comment of a pull request, on stdout. */
+  markdown: boolean;
+  /** With `markdown`: the git commit whose migrations count as applied where neither a database nor a state tells. */
+  base?: string;
   expectNoChanges: boolean;
   yes: boolean;
   showSecrets: boolean;
@@ -29,10 +36,14 @@ export async function preview(options: Options): Promise<number> {
   const state = new StackState(options.stack);
   const display = new Display({ preview: true, diff: options.diff });
   say(`Previewing update (${options.stack})\n`);
-  const { failed, outputs } = await withEngine(project, state, (engine) => engine.runProgram(display, true));
+  const deployment = await withEngine(project, state, (engine) => engine.runProgram(display, true));
+  const { failed, outputs } = deployment;
+  const report = standInReport(project, state, deployment, display);
+  display.policies(report.violations);
   display.summary(failed ? {} : outputs);
-  if (options.json) printJson(display);
-  if (failed) return 1;
+  if (options.json) printJson(display, report.violations);
+  if (options.markdown) await writeMarkdown(report, options.base);
+  if (failed || report.violations.some(isMandatory)) return 1;
   if (!options.expectNoChanges || !display.changes) return 0;
   display.diagnostic("error", "no changes were expected, and there are some");
   return 1;
@@ -61,7 +72,8 @@ export async function up(options: Options): Promise<number> {
 /** The preview that every `up` makes for itself: shown only where it finds a reason not to begin. */
 async function refusedBeforehand(project: Project, engine: Engine): Promise<boolean> {
   const rehearsal = new Display({ preview: true, diff: false, quiet: true });
-  const { failed, cloud } = await engine.runProgram(rehearsal, true);
+  const { failed, cloud, goals } = await engine.runProgram(rehearsal, true);
+  const broken = findViolations([...goals.values()].map(asResource)).filter(isMandatory);
   const said = new Display({ preview: true, diff: false });
   if (failed) for (const { severity, message } of rehearsal.diagnostics) said.diagnostic(severity, message);
   if (!failed && cloud.length > 0)
@@ -74,8 +86,10 @@ async function refusedBeforehand(project: Project, engine: Engine): Promise<bool
         "  fix: Install Pulumi (https://www.pulumi.com/docs/iac/download-install/) and run the same command again.",
       ].join("\n"),
     );
-  if (failed || cloud.length > 0) say("\nNothing was touched.");
-  return failed || cloud.length > 0;
+  if (!failed) said.policies(broken);
+  const refused = failed || cloud.length > 0 || broken.length > 0;
+  if (refused) say("\nNothing was touched.");
+  return refused;
 }
 
 /** Takes into the state what is really there. */
@@ -178,11 +192,17 @@ async function locked(stack: string, work: () => Promise<number>): Promise<numbe
 }
 
 /** The run as data: a stable form, close to that of `pulumi preview --json`. */
-function printJson(display: Display): void {
+function printJson(display: Display, policyViolations: readonly Violation[] = []): void {
   const steps = display.steps.map((step) => ({
     ...step,
     ...(step.diff && { diff: step.diff.filter(({ path }) => path !== providerKey) }),
   }));
-  const document = { engine: "stand-in", steps, diagnostics: display.diagnostics, changeSummary: display.counts() };
+  const document = {
+    engine: "stand-in",
+    steps,
+    diagnostics: display.diagnostics,
+    ...(policyViolations.length > 0 && { policyViolations }),
+    changeSummary: display.counts(),
+  };
   process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
 }

@@ -31,6 +31,8 @@ export class Deployment {
   readonly failure: Promise<void>;
   /** Resources that only Pulumi's own engine can create. */
   readonly cloud: string[] = [];
+  /** What the program asks for, by URN, in the order of registration; inputs as their provider has checked them. */
+  readonly goals = new Map<string, Goal>();
   failed = false;
   outputs: Properties = {};
   #ledger: Ledger;
@@ -123,6 +125,7 @@ export class Deployment {
   async #step(goal: Goal): Promise<Registered> {
     if (this.#ledger.registered(goal.urn)) throw new Error("the program registers two resources of this type and name");
     const old = this.#ledger.old(goal);
+    this.goals.set(goal.urn, goal);
     if (goal.custom && !isDynamic(goal.type)) return this.#previewCloud(goal, old);
     if (!goal.custom) return this.#component(goal, old);
     if (goal.unsupported.length > 0)
@@ -153,6 +156,7 @@ export class Deployment {
     const failures = checked.failures.map(({ property, reason }) => `${property ? `${property}: ` : ""}${reason}`);
     if (failures.length > 0) throw new Error(failures.join("\n"));
     const inputs = markSecrets(checked.inputs, wanted);
+    this.goals.set(goal.urn, { ...goal, inputs });
     const decision = old ? await this.#decide(goal, old, inputs) : { op: "create" as const };
     const { op } = decision;
     if (op === "replace" && old?.protect) throw new Error("it is protected and would be replaced");

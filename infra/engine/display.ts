@@ -1,4 +1,5 @@
 import { say, style } from "../../toolkit/terminal.ts";
+import { isMandatory, type Violation } from "../policy/rules.ts";
 import { type Change, describeChanges } from "./diff.ts";
 import { nameOf, typeOf } from "./goal.ts";
 import { masked } from "./wire.ts";
@@ -54,7 +55,7 @@ export class Display {
   begin(op: Operation, urn: string, changes: Change[] = []): () => void {
     this.steps.push({ op, urn, ...(changes.length > 0 && { diff: changes }) });
     const { sign, color, plan, doing, done } = words[op];
-    const what = `${typeOf(urn)} ${nameOf(urn)}`.replace(/^.*:/, "");
+    const what = `${lastName(typeOf(urn))} ${nameOf(urn)}`;
     const line = (text: string) => style(color, ` ${sign.padEnd(2)} ${what} ${text}`);
     if (this.#options.preview || op === "same") {
       this.line(line(plan));
@@ -88,6 +89,16 @@ export class Display {
     const color = severity === "error" ? "red" : severity === "warning" ? "yellow" : "dim";
     const prefix = severity === "info" ? "" : `${severity}: `;
     this.line(style(color, `${prefix}${message.trimEnd()}`));
+  }
+
+  /** The rules of infra/policy that the stack breaks; nothing where it breaks none. */
+  policies(violations: readonly Violation[]): void {
+    if (violations.length > 0) this.line("\nPolicies:");
+    for (const violation of violations) {
+      const { rule, urn, message } = violation;
+      const [color, severity] = isMandatory(violation) ? (["red", "error"] as const) : (["yellow", "warning"] as const);
+      this.line(style(color, `    ${severity}: ${lastName(typeOf(urn))} ${nameOf(urn)}: ${message} (${rule})`));
+    }
   }
 
   line(text: string): void {
@@ -149,6 +160,9 @@ export class Display {
     }
   }
 }
+
+/** A type without its package and module: `Instance` of `aws:rds/instance:Instance`. */
+export const lastName = (type: string): string => type.split(":").at(-1)!;
 
 /** An output for people: a list takes a line for each element. */
 function render(name: string, value: unknown): string[] {
