@@ -3,7 +3,7 @@ import { UserError } from "../errors.ts";
 import type { MigrationFile } from "./files.ts";
 import { fingerprintOf, schemaLines } from "./fingerprint.ts";
 import { invalidIndexes } from "./invalidIndexes.ts";
-import { finishEntries, startEntry } from "./journal.ts";
+import { type Entry, finishEntries, startEntry } from "./journal.ts";
 import { outOfOrder, statementProblems } from "./plan.ts";
 import { renderFor, runMigration } from "./run.ts";
 import { type MigrationOptions, namesOf, type Session, withMigrationSession } from "./session.ts";
@@ -31,8 +31,7 @@ export function applyMigrations(connection: Connection, options: MigrationOption
   return withMigrationSession(connection, options, async (session) => {
     const pending = upTo(session, options.to);
     await refuseProblems(session, pending);
-    let { lines } = session.situation;
-    for (const migration of pending) lines = await apply(session, migration);
+    const { lines } = await applyAll(session, pending, (migration) => apply(session, migration));
     if (pending.length > 0) await warnOfInvalidIndexes(session);
     const applied = [...session.situation.applied, ...namesOf(pending)];
     return { applied, head: applied.at(-1) ?? null, fingerprint: fingerprintOf(lines), ran: namesOf(pending) };
@@ -49,20 +48,54 @@ export async function refuseProblems(session: Session, pending: readonly Migrati
 }
 
 /**
- * Applies one migration.
- * @returns the lines of the schema afterwards
+ * Applies migrations one after the other, and records what ran and the schema as it is then: at the end, also where one
+ * of them fails, and before each that has no transaction, for what such a one leaves behind when it fails is not to be
+ * recorded. Reading the catalog after every migration took most of the time of many small ones. Were the run killed
+ * before a record, the entries begun would tell the next one that the schema was changed by it and not by hand.
+ * @param each applies one; called for each in order
  */
-export async function apply(session: Session, migration: MigrationFile, measured?: Measured): Promise<string[]> {
+export async function applyAll(
+  session: Session,
+  pending: readonly MigrationFile[],
+  each: (migration: MigrationFile) => Promise<Entry>,
+): Promise<{ lines: string[] }> {
+  const { client } = session;
+  let { lines } = session.situation;
+  let unrecorded: Entry[] = [];
+  async function record(): Promise<void> {
+    if (unrecorded.length === 0) return;
+    lines = await schemaLines(client);
+    await finishEntries(client, unrecorded, lines);
+    unrecorded = [];
+  }
+  try {
+    for (const migration of pending) {
+      const { transactional } = await renderFor(session, migration, "up");
+      if (!transactional) await record();
+      unrecorded.push(await each(migration));
+    }
+  } catch (error) {
+    // Where the connection is gone, the next run records it.
+    await record().catch(() => {});
+    throw error;
+  }
+  await record();
+  return { lines };
+}
+
+/**
+ * Applies one migration.
+ * @returns its entry, to be recorded by {@link applyAll}
+ */
+export async function apply(session: Session, migration: MigrationFile, measured?: Measured): Promise<Entry> {
   const { client, say } = session;
   const started = Date.now();
   const rendered = await renderFor(session, migration, "up");
   const entry = { name: migration.name, checksum: migration.checksum, transactional: rendered.transactional };
   await startEntry(client, entry);
   await runMigration(session, migration, "up", rendered, measured);
-  const lines = await schemaLines(client);
-  await finishEntries(client, [entry], lines);
   say(`applied ${migration.name} in ${((Date.now() - started) / 1000).toFixed(2)} s`);
-  return lines;
+  return { ...entry, finishedAt: new Date() };
 }
 
 function upTo({ plan: { pending }, situation, directory }: Session, last: string | undefined): MigrationFile[] {

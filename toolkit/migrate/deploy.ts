@@ -1,6 +1,6 @@
 import type { Connection } from "../connection.ts";
 import { messageOf } from "../errors.ts";
-import { type Applied, apply, refuseProblems } from "./apply.ts";
+import { type Applied, apply, applyAll, refuseProblems } from "./apply.ts";
 import { type BackupOptions, backUp } from "./deployBackup.ts";
 import { goBack } from "./deployRollback.ts";
 import { ConnectionLost } from "./failure.ts";
@@ -98,16 +98,16 @@ async function prepare(
 async function carryOut(session: Session, record: RunRecord, options: DeployOptions): Promise<Applied> {
   const { client, situation, plan } = session;
   session.goesBack = options.autoRollback;
-  let { lines } = session.situation;
   let attempted: MigrationFile | undefined;
   const ran: MigrationFile[] = [];
   try {
-    for (const migration of plan.pending) {
+    const { lines } = await applyAll(session, plan.pending, async (migration) => {
       attempted = migration;
       const step = { kind: "statement", migration: migration.name } as const;
-      lines = await recordStep(client, record, step, (measured) => apply(session, migration, measured));
+      const entry = await recordStep(client, record, step, (measured) => apply(session, migration, measured));
       ran.push(migration);
-    }
+      return entry;
+    });
     attempted = undefined;
     const applied = [...situation.applied, ...namesOf(ran)];
     const migrations = filesOf(session, applied.slice(record.appliedBefore.length));

@@ -32,6 +32,8 @@ export interface Entry {
   name: string;
   checksum: string;
   transactional: boolean;
+  /** When it had run; left out, the moment of the record. */
+  finishedAt?: Date;
 }
 
 /** Reads the journal; an absent one is an empty one. */
@@ -67,8 +69,7 @@ export async function ensureJournal(client: pg.ClientBase): Promise<void> {
         started_at timestamptz not null default now(),
         started_by text not null,
         finished_at timestamptz,
-        reverting_at timestamptz,
-        fingerprint text
+        reverting_at timestamptz
       );
       create table deploy.recorded_schema (
         only_row boolean primary key default true check (only_row),
@@ -92,8 +93,8 @@ export async function startEntry(client: pg.ClientBase, { name, checksum, transa
   await client.query(
     `insert into deploy.migration (name, checksum, transactional, started_by) values ($1, $2, $3, $4)
      on conflict (name) do update
-     set (checksum, transactional, started_by, started_at, finished_at, reverting_at, fingerprint)
-         = (excluded.checksum, excluded.transactional, excluded.started_by, now(), null, null, null)`,
+     set (checksum, transactional, started_by, started_at, finished_at, reverting_at)
+         = (excluded.checksum, excluded.transactional, excluded.started_by, now(), null, null)`,
     [name, checksum, transactional, who()],
   );
 }
@@ -105,13 +106,20 @@ export async function finishEntries(
   lines: readonly string[],
 ): Promise<void> {
   await inTransaction(client, async () => {
-    for (const { name, checksum, transactional } of entries)
-      await client.query(
-        `insert into deploy.migration (name, checksum, transactional, started_by, finished_at, fingerprint)
-         values ($1, $2, $3, $4, clock_timestamp(), $5)
-         on conflict (name) do update set (finished_at, reverting_at, fingerprint) = (clock_timestamp(), null, $5)`,
-        [name, checksum, transactional, who(), fingerprintOf(lines)],
-      );
+    await client.query(
+      `insert into deploy.migration (name, checksum, transactional, started_by, finished_at)
+       select name, checksum, transactional, $4, coalesce(finished_at, clock_timestamp())
+       from unnest($1::text[], $2::text[], $3::boolean[], $5::timestamptz[])
+            as ran (name, checksum, transactional, finished_at)
+       on conflict (name) do update set (finished_at, reverting_at) = (excluded.finished_at, null)`,
+      [
+        entries.map(({ name }) => name),
+        entries.map(({ checksum }) => checksum),
+        entries.map(({ transactional }) => transactional),
+        who(),
+        entries.map(({ finishedAt }) => finishedAt ?? null),
+      ],
+    );
     await recordSchema(client, lines);
   });
 }

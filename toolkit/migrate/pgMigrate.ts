@@ -1,10 +1,10 @@
 import type { EventEmitter } from "node:events";
 import { resolve } from "node:path";
-import { runner } from "node-pg-migrate";
+import { Migration, runner } from "node-pg-migrate";
 import type pg from "pg";
 import { nothingSent, type Sent } from "./failure.ts";
-import { ignorePattern, type MigrationFile } from "./files.ts";
-import type { Direction } from "./render.ts";
+import type { MigrationFile } from "./files.ts";
+import { type Direction, shorthandsUpTo } from "./render.ts";
 import type { Run } from "./run.ts";
 
 /**
@@ -18,41 +18,39 @@ export async function markAsRun(run: Run, migration: MigrationFile, direction: D
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
+// What node-pg-migrate needs to know to record a migration.
+const options = { migrationsTable: "pgmigrations", direction: "up", singleTransaction: false, dir: "" } as const;
+
 /**
- * Runs one migration with node-pg-migrate, which records it in pgmigrations.
+ * Runs one migration with node-pg-migrate, which records it in pgmigrations. Its `Migration` is called, not its
+ * `runner`: that would read the folder and look for its table again for every migration, which took most of the time
+ * of many small ones.
  * @param how.sent remembers what is sent
  * @param how.fake only records it
  */
 export async function callRunner(
-  { client, directory, files }: Run,
-  { name }: MigrationFile,
+  { client, files }: Run,
+  { name, file, actions }: MigrationFile,
   direction: Direction,
   { sent, fake = false }: { sent?: Sent; fake?: boolean },
 ): Promise<void> {
-  const byPath = new Map(files.map((file) => [resolve(file.file), file.actions]));
-  const ran = await runner({
-    dbClient: recording(client, sent),
-    dir: resolve(directory),
-    ignorePattern,
-    // The files are loaded already: not once more for every migration.
-    migrationLoaderStrategies: [
-      {
-        extensions: [".ts", ".js", ".sql"],
-        loader: async (paths) => paths.map((id) => ({ id, filePaths: [id], actions: byPath.get(id)! })),
-      },
-    ],
-    migrationsTable: "pgmigrations",
-    direction,
-    file: name,
-    count: 1,
-    singleTransaction: false,
-    // The order is checked before, and the lock taken.
-    checkOrder: false,
-    noLock: true,
-    fake,
-    logger: silent,
-  });
-  if (ran.length !== 1) throw new Error(`node-pg-migrate found nothing to do for ${name} (${direction})`);
+  await ensureTable(client);
+  const db = recording(client, sent) as unknown as ConstructorParameters<typeof Migration>[0];
+  const both = actions as ConstructorParameters<typeof Migration>[2];
+  const known = { ...options, dbClient: client, direction };
+  const migration = new Migration(db, resolve(file), both, known, shorthandsUpTo(files, name), silent);
+  await (fake ? migration.markAsRun(direction) : migration.apply(direction));
+}
+
+const prepared = new WeakSet<pg.Client>();
+
+/** Has node-pg-migrate make its table, as it makes it itself: by a run with nothing to do. */
+async function ensureTable(client: pg.Client): Promise<void> {
+  if (prepared.has(client)) return;
+  const { rows } = await client.query("select to_regclass('public.pgmigrations') is not null as present");
+  if (!rows[0].present)
+    await runner({ ...options, dbClient: client, dir: ".", ignorePattern: ".*", noLock: true, logger: silent });
+  prepared.add(client);
 }
 
 /** The client, remembering what it sent last and how many statements of it were done, so that an error can show where. */
