@@ -98,6 +98,7 @@ for (let due = performance.now(); !stopping; due += 1000 / rate) {
   fire(due);
 }
 await Promise.all(running);
+await pool.end();
 const sorted = latencies.sort((a, b) => a - b);
 process.stdout.write(
   `${JSON.stringify({
@@ -108,6 +109,6 @@ process.stdout.write(
     failure: failures[0] ?? null,
     ledger: [...ledger],
   })}\n`,
+  // A long line leaves through the pipe in parts: an exit before its end would cut it off.
+  () => process.exit(0),
 );
-await pool.end();
-process.exit(0);
