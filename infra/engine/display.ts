@@ -25,6 +25,8 @@ export interface StepRecord {
   op: Operation;
   urn: string;
   diff?: Change[];
+  /** It was begun and not brought to its end. */
+  failed?: true;
 }
 
 export interface DisplayOptions {
@@ -73,9 +75,11 @@ export class Display {
     };
   }
 
-  /** A step failed: its line stops counting. */
+  /** A step failed: it does not count as done. */
   abandon(urn: string): void {
-    this.#running.delete(urn);
+    if (!this.#running.delete(urn)) return;
+    const step = this.steps.findLast((one) => one.urn === urn);
+    if (step) step.failed = true;
   }
 
   /** A line that a provider or the program printed. */
@@ -109,7 +113,7 @@ export class Display {
 
   counts(): Partial<Record<Operation, number>> {
     const counts: Partial<Record<Operation, number>> = {};
-    for (const { op } of this.steps) counts[op] = (counts[op] ?? 0) + 1;
+    for (const { op, failed } of this.steps) if (!failed) counts[op] = (counts[op] ?? 0) + 1;
     return counts;
   }
 
@@ -133,7 +137,9 @@ export class Display {
     }
     const same = counts.find(([op]) => op === "same")?.[1];
     if (same) this.line(`    ${same} unchanged${this.changes ? "" : ": nothing to do"}`);
-    if (counts.length === 0) this.line("    none");
+    const failed = this.steps.filter((step) => step.failed).length;
+    if (failed > 0) this.line(style("red", `    x ${failed} failed`));
+    if (counts.length + failed === 0) this.line("    none");
     this.line(`\nDuration: ${Math.max(1, Math.round((Date.now() - this.#started) / 1000))} s`);
   }
 

@@ -116,7 +116,9 @@ test("a step that fails keeps what was made, without a stack trace; the next up 
 });
 
 test("a resource that was half made is kept as such, and updated by the next up", async () => {
-  expect(await fails("up", "-c", "size=66", "-c", "alone=true")).toMatch(/half made/);
+  const stderr = await fails("up", "-c", "size=66", "-c", "alone=true");
+  expect(stderr).toMatch(/half made/);
+  expect(stderr).toMatch(/Resources:\n {4}\+ 1 created\n {4}x 1 failed\n/);
   expect((await demo.resources()).get("first")).toMatchObject({ id: "half", initErrors: ["66 is too much"] });
   expect(done(await succeeds("up"))).toEqual(["changing half from 66 to 66"]);
   expect((await demo.resources()).get("first")!.initErrors).toBeUndefined();
