@@ -7,7 +7,7 @@ import { makeDatabase, until } from "./support.ts";
 
 const directory = "test/toolkit/migrate/fixtures/killed";
 // Each point costs a process of Node's, so a run of the tests tries some, from a random one on; KILL_EVERY=1 tries all.
-const every = Number(process.env.KILL_EVERY ?? 16);
+const every = Number(process.env.KILL_EVERY ?? 8);
 
 interface Ended {
   killed: boolean;
