@@ -1,5 +1,6 @@
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isAlive } from "../../toolkit/alive.ts";
 import { UserError } from "../../toolkit/errors.ts";
 import { stackFolder } from "./state.ts";
 
@@ -17,7 +18,8 @@ export function lockStack(stack: string): () => void {
     // Twice: once more after the lock of a killed run is cleared away.
     if (!tryLink(own, file)) {
       const holder = Number(readFileSync(file, "utf8").trim());
-      if (isAlive(holder))
+      // A number that this process has by now was that of a run that is gone.
+      if (holder > 0 && holder !== process.pid && isAlive(holder))
         throw new UserError(`another run (process ${holder}) is working on stack ${stack}`, {
           fix: "Wait until it is done.",
         });
@@ -38,15 +40,5 @@ function tryLink(own: string, file: string): boolean {
   } catch (error) {
     if ((error as { code?: string }).code === "EEXIST") return false;
     throw error;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (!(pid > 0) || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isAlive } from "../alive.ts";
 import type { Connection } from "../connection.ts";
 import { messageOf, UserError } from "../errors.ts";
 import { type Cluster, initCluster } from "../server/cluster.ts";
@@ -119,14 +120,5 @@ async function clearKilledRuns(base: string, clusterIn: (folder: string) => Clus
     if (pid === 0 || isAlive(pid)) continue;
     await stopServer(clusterIn(folder));
     await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

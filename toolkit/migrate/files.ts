@@ -19,9 +19,6 @@ const wellNamed = /^\d{4}_[A-Za-z0-9][A-Za-z0-9_-]*\.(ts|js|sql)$/;
 // What looks like code or SQL is meant to be a migration; a README.md or an editor's file is not.
 const looksLikeMigration = /^[^.].*\.([cm]?[jt]s|sql)$/i;
 
-/** What makes node-pg-migrate see the same files: its pattern names those to leave out. */
-export const ignorePattern = "(?!\\d{4}_[^.]*\\.(?:ts|js|sql)$).*";
-
 /**
  * Reads and loads every migration of a folder, in the order of their numbers.
  * @param directory relative to the project's root, which is the current folder

@@ -77,16 +77,15 @@ export function plainEnvironment(): NodeJS.ProcessEnv {
 /**
  * Runs a program to its end as `user`, with messages in English, whatever the machine's language.
  * @param options.input what the program reads from stdin
- * @param options.env variables that it gets beside the few that it inherits
  * @throws UserError when the program cannot be started
  */
 export function run(
   file: string,
   args: string[],
-  options: { user?: SystemUser | undefined; input?: string; env?: Record<string, string> } = {},
+  options: { user?: SystemUser | undefined; input?: string } = {},
 ): Promise<Finished> {
   // The current folder may be one that the other user cannot enter.
-  const how: SpawnOptions = { ...options.user, cwd: "/", env: { ...plainEnvironment(), ...options.env } };
+  const how: SpawnOptions = { ...options.user, cwd: "/", env: plainEnvironment() };
   if (process.platform === "win32") delete how.cwd;
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { ...how, stdio: "pipe" });

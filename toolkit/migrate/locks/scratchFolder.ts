@@ -3,6 +3,7 @@ import { chmod, chown, mkdir, readdir, readFile, rm, writeFile } from "node:fs/p
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isAlive } from "../../alive.ts";
 import type { Binaries } from "../../server/binaries.ts";
 import type { Cluster } from "../../server/cluster.ts";
 import { stopServer } from "../../server/control.ts";
@@ -80,14 +81,5 @@ async function clearKilledRuns(
     const pid = Number(await readFile(join(folder, pidFile), "utf8").catch(() => "0"));
     // One that cannot be removed, such as another user's, does not keep the next server from starting.
     if (pid > 0 && !isAlive(pid)) await removeScratchFolder(folder, binaries, user).catch(() => {});
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
   }
 }
