@@ -30,12 +30,9 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
 
-/**
- * Opens one session.
- * @throws UserError when the server cannot be reached or refuses; its text never holds the password.
- */
-export async function connect(connection: Connection, options: SessionOptions = {}): Promise<pg.Client> {
-  const client = new pg.Client({
+/** What `pg` needs to open sessions like this: for {@link connect}, and for pools. */
+export function clientConfig(connection: Connection, options: SessionOptions = {}): pg.ClientConfig {
+  return {
     host: connection.host,
     port: connection.port,
     database: connection.database,
@@ -46,14 +43,22 @@ export async function connect(connection: Connection, options: SessionOptions = 
     connectionTimeoutMillis: options.connectTimeout ?? defaultConnectTimeout,
     statement_timeout: options.statementTimeout ?? 0,
     keepAlive: true,
-  });
+  };
+}
+
+/**
+ * Opens one session.
+ * @throws UserError when the server cannot be reached or refuses; its text never holds the password.
+ */
+export async function connect(connection: Connection, options: SessionOptions = {}): Promise<pg.Client> {
+  const client = new pg.Client(clientConfig(connection, options));
   // Without a listener a server that dies while the session is idle would end the whole process.
   client.on("error", () => {});
   try {
     await client.connect();
   } catch (error) {
     await client.end().catch(() => {});
-    throw explain(error, connection);
+    throw explainFailure(error, connection);
   }
   return client;
 }
@@ -88,7 +93,8 @@ const explanations: Record<string, { what: string; fix: string }> = {
   "57P03": { what: "the server is starting or stopping", fix: "Wait until it accepts connections, then try again." },
 };
 
-function explain(error: unknown, connection: Connection): UserError {
+/** A failed attempt to connect, with what to do about it; the text never holds the password. */
+export function explainFailure(error: unknown, connection: Connection): UserError {
   const inner = error instanceof AggregateError ? error.errors[0] : error;
   const code = (inner as { code?: string }).code ?? "";
   const message = messageOf(inner);
