@@ -41,6 +41,10 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: "convert a big plain table to monthly partitions while it is in use",
     load: () => import("./convert/command.ts"),
   },
+  rds: {
+    summary: "describe, restore, promote, upgrade, grow an RDS instance, and rotate its password",
+    load: () => import("./rds/command.ts"),
+  },
   runbook: { summary: "execute a runbook, step by step", load: () => import("./runbook/command.ts") },
 };
 

@@ -60,7 +60,11 @@ test.each(byName)("%s: its SQL is in lower case, and a block that generates stat
 });
 
 // What has to be given, where the page has no default; nothing of it exists.
-const given: Record<string, string> = { role: "nobody", migration: "0000_nothing", into: "to=/nowhere" };
+const given: Record<string, string> = {
+  ...{ role: "nobody", migration: "0000_nothing", into: "to=/nowhere" },
+  ...{ instance: "nothing", region: "eu-central-1", to: "nothing-restored", time: "latest" },
+  ...{ version: "18.1", parameter_group: "nothing", storage: "200" },
+};
 
 test("every statement of every page is accepted by the server: of all pages each reading step, each generated statement", async () => {
   const database = await createDatabase({ template: "head" });
@@ -96,6 +100,11 @@ test("there is a page for each situation that is promised", async () => {
     "failed-concurrent-index",
     "lock-pile-up",
     "pool-exhausted",
+    "rds-major-upgrade",
+    "rds-promote-replica",
+    "rds-restore-point-in-time",
+    "rds-rotate-password",
+    "rds-storage-full",
     "replica-lagging",
     "restore-backup",
     "rollback-one",

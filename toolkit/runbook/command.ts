@@ -6,6 +6,7 @@ import { say } from "../terminal.ts";
 import { confirmOnTerminal } from "./confirm.ts";
 import { findPage, listLines, readPages } from "./pages.ts";
 import { valuesOf } from "./parameters.ts";
+import { needsAwsOnly } from "./rdsStep.ts";
 import { exitCodes } from "./record.ts";
 import { recordsFolder, runPage } from "./run.ts";
 
@@ -41,12 +42,12 @@ function parse(argv: string[]) {
   return { ...values, name: positionals[0] };
 }
 
-/** Whether a call will talk to a database: the list does not, and a mistake should not have to find one first. */
+/** Whether a call will talk to a database or ask a stack: the list does not, and a mistake should not have to find one first. */
 export async function needsDatabase(argv: string[]): Promise<boolean> {
   const { name, set = [] } = parse(argv);
   if (name === undefined) return false;
-  valuesOf((await findPage(name)).parameters, set);
-  return true;
+  const page = await findPage(name);
+  return !needsAwsOnly(page, valuesOf(page.parameters, set));
 }
 
 /**

@@ -39,7 +39,7 @@ export interface RunRecord {
   title: string;
   parameters: Values;
   dryRun: boolean;
-  /** Without the password. */
+  /** Without the password; "none" where the page needs none. */
   database: string;
   by: string;
   startedAt: string;
@@ -62,7 +62,7 @@ export function newRecord(page: Page, values: Values, dryRun: boolean, connectio
     title: page.title,
     parameters: values,
     dryRun,
-    database: `${host}:${port}/${database} as ${user}`,
+    database: host ? `${host}:${port}/${database} as ${user}` : "none",
     by: `${userInfo().username}@${hostname()}`,
     startedAt: new Date().toISOString(),
     finishedAt: null,

@@ -6,6 +6,7 @@ import { judge, type Outcome } from "./expectations.ts";
 import { databaseJournal, fileJournal } from "./journal.ts";
 import type { Values } from "./parameters.ts";
 import type { Page, Step } from "./parse.ts";
+import { canAskAws, isRdsStep } from "./rdsStep.ts";
 import { newRecord, newStep, outputToKeep, type RunRecord, rowsToKeep, type StepRecord } from "./record.ts";
 import { RunSession } from "./session.ts";
 import { inStep, outcomeLines, pageLines, plain, stepLines, verdictLines } from "./show.ts";
@@ -49,8 +50,8 @@ export async function runPage(page: Page, options: RunOptions): Promise<RunRecor
   const { connection, values, dryRun = false, say, records } = options;
   const session = new RunSession(connection);
   const record = newRecord(page, values, dryRun, connection);
-  // A dry run leaves nothing in the database, not even a record of itself.
-  const journal = dryRun ? undefined : databaseJournal(session, say);
+  // A dry run leaves nothing in the database, not even a record of itself; and a page may need none.
+  const journal = dryRun || !connection.host ? undefined : databaseJournal(session, say);
   const run: Run = { ...options, page, session, record, save };
   const cancel = () => void session.cancel().catch(() => {});
   options.cancel?.addEventListener("abort", cancel);
@@ -92,10 +93,13 @@ async function runSteps(run: Run): Promise<RunRecord["result"]> {
     if (stop?.aborted) return "interrupted";
     for (const line of stepLines(step, page.steps.length)) say(line);
     changed ||= step.changes;
+    // Where AWS cannot be asked, a dry run still shows what it would be asked.
+    changed ||= Boolean(dryRun) && isRdsStep(step) && !(await canAskAws());
     const record = newStep(step);
     run.record.steps.push(record);
     if (dryRun && changed) {
       await showOnly(run, step, record);
+      if (record.result === "failed") return "stopped";
       continue;
     }
     if (step.changes) await announce(run, step);
@@ -159,9 +163,11 @@ async function perform({ session, values, connection, context, say }: Run, step:
   return runCommand(step.text, values, [connection, context], (line) => say(inStep(line)));
 }
 
-async function showOnly({ session, values, say }: Run, step: Step, record: StepRecord): Promise<void> {
+async function showOnly(run: Run, step: Step, record: StepRecord): Promise<void> {
+  const { session, values, say } = run;
   record.result = "shown";
   record.finishedAt = new Date().toISOString();
+  if (isRdsStep(step)) return showCalls(run, step, record);
   if (!step.changes) {
     say(inStep("not run now: it looks at what the steps before would have changed"));
     return;
@@ -178,4 +184,16 @@ async function showOnly({ session, values, say }: Run, step: Step, record: StepR
     record.error = messageOf(error);
     say(inStep(`what it would run cannot be told: ${record.error}`));
   }
+}
+
+/** What a command would ask of AWS; it refuses in a dry run what it would refuse without one. */
+async function showCalls({ connection, context, values, say }: Run, step: Step, record: StepRecord): Promise<void> {
+  say(inStep("would call:"));
+  const dry = `${step.text} --dry-run`;
+  const { exit, output } = await runCommand(dry, values, [connection, context], (line) => say(inStep(line)));
+  record.output = outputToKeep(output);
+  if (exit === 0) return;
+  record.result = "failed";
+  record.next = step.otherwise;
+  say(inStep(`next: ${plain(step.otherwise)}`));
 }
