@@ -4,22 +4,29 @@ import { join } from "node:path";
 import { runner } from "node-pg-migrate";
 import { type Connection, withClient } from "../toolkit/connection.ts";
 import { applyMigrations } from "../toolkit/migrate/apply.ts";
+import { deploy } from "../toolkit/migrate/deploy.ts";
 import { say } from "../toolkit/terminal.ts";
 import type { BenchOptions, Measured } from "./index.ts";
 import { startBenchServer } from "./server.ts";
 
 const migrations = 200;
-const rounds = 3;
+const rounds = 5;
 
-/** Many small migrations, by our manager with its safety on and by node-pg-migrate's own runner, in turns. */
+const contenders = { ours, up, bare };
+type Name = keyof typeof contenders;
+
+/**
+ * Many small migrations, in turns by our manager with its safety on, by the same within `up`, which also keeps a record of
+ * each step and validates the result, and by node-pg-migrate's own runner. None of them makes a backup.
+ */
 export async function bench(_options: BenchOptions): Promise<Measured> {
   const server = await startBenchServer();
   const directory = await mkdtemp(join(tmpdir(), "bench-migrations-"));
   try {
     await writeMigrations(directory);
-    const times: Record<"ours" | "bare", number[]> = { ours: [], bare: [] };
+    const times: Record<Name, number[]> = { ours: [], up: [], bare: [] };
     for (let round = 0; round < rounds; round++)
-      for (const [name, run] of Object.entries({ ours, bare }) as ["ours" | "bare", typeof ours][]) {
+      for (const [name, run] of Object.entries(contenders) as [Name, typeof ours][]) {
         const database = `${name}${round}`;
         await withClient(server.connection, {}, (client) => client.query(`create database ${database}`));
         const started = performance.now();
@@ -27,12 +34,13 @@ export async function bench(_options: BenchOptions): Promise<Measured> {
         times[name].push((performance.now() - started) / 1000);
         say(`  ${name}: ${times[name].at(-1)!.toFixed(2)} s`);
       }
-    const [best, bareBest] = [Math.min(...times.ours), Math.min(...times.bare)];
+    const best = (name: Name) => Math.min(...times[name]);
+    const [ratio, ratioOfUp] = [best("ours") / best("bare"), best("up") / best("bare")];
     return {
-      result: { server: server.version, migrations, times, ratio: best / bareBest },
+      result: { server: server.version, migrations, times, ratio, ratioOfUp },
       lines: [
-        `${migrations} migrations, best of ${rounds}: ours ${best.toFixed(2)} s, bare node-pg-migrate ` +
-          `${bareBest.toFixed(2)} s: ${(best / bareBest).toFixed(2)} times`,
+        `${migrations} migrations, best of ${rounds}: ours ${best("ours").toFixed(2)} s, bare node-pg-migrate ` +
+          `${best("bare").toFixed(2)} s: ${ratio.toFixed(2)} times; within \`up\` ${ratioOfUp.toFixed(2)} times`,
       ],
     };
   } finally {
@@ -57,6 +65,13 @@ async function writeMigrations(directory: string): Promise<void> {
 
 async function ours(connection: Connection, directory: string): Promise<void> {
   await applyMigrations(connection, { directory });
+}
+
+async function up(connection: Connection, directory: string): Promise<void> {
+  await deploy(connection, {
+    ...{ directory, backupBefore: false, autoRollback: true, slowdownFactor: 2 },
+    ...{ backup: { kind: "auto", directory }, backupCount: 1, backupRetention: 1 },
+  });
 }
 
 async function bare(connection: Connection, directory: string): Promise<void> {

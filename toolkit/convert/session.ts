@@ -26,8 +26,11 @@ export function withSession<T>(
 ): Promise<T> {
   return withClient(connection, { applicationName }, async (client) => {
     // A live server's cores are for its users; compiling takes longer than a batch; the timeouts of the role are for
-    // the application.
+    // the application. Pages that we push out of shared memory go on to the disk soon: piled up in the system's cache they
+    // are written in bursts, behind which every commit of the application waits (backend_flush_after in
+    // https://www.postgresql.org/docs/current/runtime-config-resource.html).
     await client.query(`
+      set backend_flush_after to '256kB';
       set max_parallel_workers_per_gather to 0;
       set jit to off;
       set statement_timeout to 0;
@@ -68,6 +71,12 @@ const longestPause = 5_000;
 /**
  * Runs short work that needs strong locks in a transaction of its own: a lock that is not had within the budget is given
  * up, so that nobody queues behind us for longer, and tried again after a pause that doubles, with jitter.
+ *
+ * The locks are not held while the disk, or a synchronous standby, takes its time: the commit does not wait for it. What
+ * the log held before is on disk already, and what we commit is afterwards, before this returns. A crash in between
+ * loses the end of the log and nothing before it: whatever others committed after us and was told of is never kept
+ * without our part, for it comes later in the log.
+ * @see https://www.postgresql.org/docs/current/wal-async-commit.html
  * @param what the work in words: "exchange the tables"
  * @throws UserError that names who is in the way when the patience is at its end
  */
@@ -76,10 +85,15 @@ export async function withinLockBudget<T>(session: Session, what: string, work: 
   const deadline = Date.now() + settings.patience;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await inTransaction(client, async () => {
-        await client.query(`set local lock_timeout to ${Math.trunc(settings.lockTimeout)}`);
+      await flushLog(client);
+      const result = await inTransaction(client, async () => {
+        await client.query(
+          `set local lock_timeout to ${Math.trunc(settings.lockTimeout)}; set local synchronous_commit to off`,
+        );
         return work();
       });
+      await flushLog(client);
+      return result;
     } catch (error) {
       if (!worthRetrying.has((error as { code?: string }).code ?? "")) throw error;
       const holders = await longestTransactions(client);
@@ -96,6 +110,11 @@ export async function withinLockBudget<T>(session: Session, what: string, work: 
       await sleep(pause);
     }
   }
+}
+
+/** Waits until everything that was committed is on disk, by an empty message in the log: a commit that locks nothing. */
+async function flushLog(client: pg.ClientBase): Promise<void> {
+  await client.query("select pg_logical_emit_message(true, 'postgres-from-code', '')");
 }
 
 /** The transactions that have been open longest in this database; without their text, which may hold secrets. */

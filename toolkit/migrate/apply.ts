@@ -3,8 +3,9 @@ import { UserError } from "../errors.ts";
 import type { MigrationFile } from "./files.ts";
 import { fingerprintOf, schemaLines } from "./fingerprint.ts";
 import { invalidIndexes } from "./invalidIndexes.ts";
-import { type Entry, finishEntries, startEntry } from "./journal.ts";
+import { type Entry, finishEntries, forgetAttempts, startEntries } from "./journal.ts";
 import { outOfOrder, statementProblems } from "./plan.ts";
+import type { Rendered } from "./render.ts";
 import { renderFor, runMigration } from "./run.ts";
 import { type MigrationOptions, namesOf, type Session, withMigrationSession } from "./session.ts";
 import type { Measured } from "./steps.ts";
@@ -31,7 +32,7 @@ export function applyMigrations(connection: Connection, options: MigrationOption
   return withMigrationSession(connection, options, async (session) => {
     const pending = upTo(session, options.to);
     await refuseProblems(session, pending);
-    const { lines } = await applyAll(session, pending, (migration) => apply(session, migration));
+    const { lines } = await applyAll(session, pending, (migration, rendered) => apply(session, migration, rendered));
     if (pending.length > 0) await warnOfInvalidIndexes(session);
     const applied = [...session.situation.applied, ...namesOf(pending)];
     return { applied, head: applied.at(-1) ?? null, fingerprint: fingerprintOf(lines), ran: namesOf(pending) };
@@ -51,13 +52,17 @@ export async function refuseProblems(session: Session, pending: readonly Migrati
  * Applies migrations one after the other, and records what ran and the schema as it is then: at the end, also where one
  * of them fails, and before each that has no transaction, for what such a one leaves behind when it fails is not to be
  * recorded. Reading the catalog after every migration took most of the time of many small ones. Were the run killed
- * before a record, the entries begun would tell the next one that the schema was changed by it and not by hand.
+ * before a record, the entries announced would tell the next one that the schema was changed by it and not by hand.
+ *
+ * Those with a transaction are announced all at once: such an entry accounts for a difference of the schema only where
+ * pgmigrations says that it ran, so that one too many does no harm. One without a transaction accounts for whatever it
+ * left halfway, and is announced when its turn has come.
  * @param each applies one; called for each in order
  */
 export async function applyAll(
   session: Session,
   pending: readonly MigrationFile[],
-  each: (migration: MigrationFile) => Promise<Entry>,
+  each: (migration: MigrationFile, rendered: Rendered) => Promise<void>,
 ): Promise<{ lines: string[] }> {
   const { client } = session;
   let { lines } = session.situation;
@@ -68,34 +73,48 @@ export async function applyAll(
     await finishEntries(client, unrecorded, lines);
     unrecorded = [];
   }
+  const work = await Promise.all(
+    pending.map(async (migration) => {
+      const rendered = await renderFor(session, migration, "up");
+      const { name, checksum } = migration;
+      return { migration, rendered, entry: { name, checksum, transactional: rendered.transactional } };
+    }),
+  );
+  const together = work.filter(({ rendered }) => rendered.transactional).map(({ entry }) => entry);
+  let begun = 0;
   try {
-    for (const migration of pending) {
-      const { transactional } = await renderFor(session, migration, "up");
-      if (!transactional) await record();
-      unrecorded.push(await each(migration));
+    await startEntries(client, together);
+    for (const { migration, rendered, entry } of work) {
+      if (!entry.transactional) {
+        await record();
+        await startEntries(client, [entry]);
+      }
+      begun += 1;
+      await each(migration, rendered);
+      unrecorded.push({ ...entry, finishedAt: new Date() });
     }
   } catch (error) {
-    // Where the connection is gone, the next run records it.
-    await record().catch(() => {});
+    // Where the connection is gone, the next run does both.
+    const announced = work.slice(begun).flatMap(({ entry }) => (entry.transactional ? [entry.name] : []));
+    await record()
+      .then(() => forgetAttempts(client, announced))
+      .catch(() => {});
     throw error;
   }
   await record();
   return { lines };
 }
 
-/**
- * Applies one migration.
- * @returns its entry, to be recorded by {@link applyAll}
- */
-export async function apply(session: Session, migration: MigrationFile, measured?: Measured): Promise<Entry> {
-  const { client, say } = session;
+/** Applies one migration, which the journal knows to be about to run: {@link applyAll} sees to it. */
+export async function apply(
+  session: Session,
+  migration: MigrationFile,
+  rendered: Rendered,
+  measured?: Measured,
+): Promise<void> {
   const started = Date.now();
-  const rendered = await renderFor(session, migration, "up");
-  const entry = { name: migration.name, checksum: migration.checksum, transactional: rendered.transactional };
-  await startEntry(client, entry);
   await runMigration(session, migration, "up", rendered, measured);
-  say(`applied ${migration.name} in ${((Date.now() - started) / 1000).toFixed(2)} s`);
-  return { ...entry, finishedAt: new Date() };
+  session.say(`applied ${migration.name} in ${((Date.now() - started) / 1000).toFixed(2)} s`);
 }
 
 function upTo({ plan: { pending }, situation, directory }: Session, last: string | undefined): MigrationFile[] {

@@ -101,12 +101,11 @@ async function carryOut(session: Session, record: RunRecord, options: DeployOpti
   let attempted: MigrationFile | undefined;
   const ran: MigrationFile[] = [];
   try {
-    const { lines } = await applyAll(session, plan.pending, async (migration) => {
+    const { lines } = await applyAll(session, plan.pending, async (migration, rendered) => {
       attempted = migration;
       const step = { kind: "statement", migration: migration.name } as const;
-      const entry = await recordStep(client, record, step, (measured) => apply(session, migration, measured));
+      await recordStep(client, record, step, (measured) => apply(session, migration, rendered, measured));
       ran.push(migration);
-      return entry;
     });
     attempted = undefined;
     const applied = [...situation.applied, ...namesOf(ran)];

@@ -4,7 +4,7 @@ import { ConnectionLost } from "./failure.ts";
 import type { MigrationFile } from "./files.ts";
 import { fingerprintOf, schemaLines } from "./fingerprint.ts";
 import { quoted } from "./invalidIndexes.ts";
-import { forgetAttempt } from "./journal.ts";
+import { forgetAttempts } from "./journal.ts";
 import { readSituation } from "./plan.ts";
 import { builtIndex } from "./render.ts";
 import { revert } from "./rollback.ts";
@@ -101,7 +101,7 @@ async function clearAttempt(session: Session, migration: MigrationFile): Promise
     if (!cleared)
       return `The index ${quoted(index)} of ${migration.name} is still there; the next \`up\` finds out how far it is, and goes on.`;
   }
-  await forgetAttempt(client, migration.name);
+  await forgetAttempts(client, [migration.name]);
   return undefined;
 }
 

@@ -5,7 +5,7 @@ import { lineAt, type Statement, splitStatements } from "./statements.ts";
 /** What went to the server last. */
 export interface Sent {
   sql: string;
-  /** How many of its statements were done. */
+  /** How many of its statements were done; below 0 where not even its transaction was begun. */
   completed: number;
   /** How many rows all that was sent has changed. */
   rows: number;
@@ -109,7 +109,7 @@ function whereInSql(error: pg.DatabaseError, { sql, completed }: Sent): string {
 /** The statement that failed, by the number of those before it that were done. */
 function partOf(text: string, completed: number): Statement {
   try {
-    return splitStatements(text)[completed] ?? { text, line: 1 };
+    return splitStatements(text)[Math.max(completed, 0)] ?? { text, line: 1 };
   } catch {
     return { text, line: 1 };
   }

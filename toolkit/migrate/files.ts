@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { loadActions, type MigrationActions } from "./load.ts";
@@ -45,13 +45,20 @@ export async function readFolder(directory: string): Promise<{ files: MigrationF
     ...sameNumbers(directory, named),
   ];
   const files: MigrationFile[] = [];
-  for (const name of named) {
-    const file = join(directory, name);
-    const loaded = await loadActions(file);
+  // Side by side: read one after the other, many small ones took longer than to apply them.
+  for (const loaded of await Promise.all(named.map((name) => loadFile(directory, name)))) {
     if ("problem" in loaded) problems.push(loaded.problem);
-    else files.push({ name: name.replace(/\.\w+$/, ""), file, checksum: await checksumOf(file), ...loaded });
+    else files.push(loaded);
   }
   return { files, problems };
+}
+
+async function loadFile(directory: string, name: string): Promise<MigrationFile | { problem: string }> {
+  const file = join(directory, name);
+  const loaded = await loadActions(file);
+  if ("problem" in loaded) return loaded;
+  const { actions, text } = loaded;
+  return { name: name.replace(/\.\w+$/, ""), file, checksum: checksumOf(text), actions };
 }
 
 /**
@@ -69,8 +76,7 @@ export function problem(what: string, why: string | undefined, fix: string): str
   return new UserError(what, { ...(why ? { why } : {}), fix }).message;
 }
 
-async function checksumOf(file: string): Promise<string> {
-  const text = await readFile(resolve(file), "utf8");
+function checksumOf(text: string): string {
   return createHash("sha256").update(text.replaceAll("\r\n", "\n")).digest("hex");
 }
 

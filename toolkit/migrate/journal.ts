@@ -88,14 +88,17 @@ export async function ensureJournal(client: pg.ClientBase): Promise<void> {
   }
 }
 
-/** Tells the journal that a migration is about to run. */
-export async function startEntry(client: pg.ClientBase, { name, checksum, transactional }: Entry): Promise<void> {
+/** Tells the journal that migrations are about to run. */
+export async function startEntries(client: pg.ClientBase, entries: readonly Entry[]): Promise<void> {
+  if (entries.length === 0) return;
   await client.query(
-    `insert into deploy.migration (name, checksum, transactional, started_by) values ($1, $2, $3, $4)
+    `insert into deploy.migration (name, checksum, transactional, started_by)
+     select name, checksum, transactional, $4
+     from unnest($1::text[], $2::text[], $3::boolean[]) as next (name, checksum, transactional)
      on conflict (name) do update
      set (checksum, transactional, started_by, started_at, finished_at, reverting_at)
          = (excluded.checksum, excluded.transactional, excluded.started_by, now(), null, null)`,
-    [name, checksum, transactional, who()],
+    [...columnsOf(entries), who()],
   );
 }
 
@@ -112,16 +115,18 @@ export async function finishEntries(
        from unnest($1::text[], $2::text[], $3::boolean[], $5::timestamptz[])
             as ran (name, checksum, transactional, finished_at)
        on conflict (name) do update set (finished_at, reverting_at) = (excluded.finished_at, null)`,
-      [
-        entries.map(({ name }) => name),
-        entries.map(({ checksum }) => checksum),
-        entries.map(({ transactional }) => transactional),
-        who(),
-        entries.map(({ finishedAt }) => finishedAt ?? null),
-      ],
+      [...columnsOf(entries), who(), entries.map(({ finishedAt }) => finishedAt ?? null)],
     );
     await recordSchema(client, lines);
   });
+}
+
+function columnsOf(entries: readonly Entry[]): [string[], string[], boolean[]] {
+  return [
+    entries.map(({ name }) => name),
+    entries.map(({ checksum }) => checksum),
+    entries.map(({ transactional }) => transactional),
+  ];
 }
 
 /** Tells the journal that a migration is about to be undone. */
@@ -144,11 +149,12 @@ export async function forgetEntries(
   });
 }
 
-/** Takes back what {@link startEntry} or {@link startRevert} announced and what left nothing behind. */
-export async function forgetAttempt(client: pg.ClientBase, name: string): Promise<void> {
+/** Takes back what {@link startEntries} or {@link startRevert} announced and what left nothing behind. */
+export async function forgetAttempts(client: pg.ClientBase, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
   await inTransaction(client, async () => {
-    await client.query("delete from deploy.migration where name = $1 and finished_at is null", [name]);
-    await client.query("update deploy.migration set reverting_at = null where name = $1", [name]);
+    await client.query("delete from deploy.migration where name = any ($1) and finished_at is null", [names]);
+    await client.query("update deploy.migration set reverting_at = null where name = any ($1)", [names]);
   });
 }
 
@@ -186,7 +192,10 @@ async function inTransaction(client: pg.ClientBase, work: () => Promise<void>): 
   }
 }
 
+let self: string | undefined;
+
 /** Who does it: the user of this machine, and the machine. */
 export function who(): string {
-  return `${userInfo().username}@${hostname()}`;
+  self ??= `${userInfo().username}@${hostname()}`;
+  return self;
 }

@@ -21,13 +21,16 @@ export interface MigrationActions {
 /**
  * Loads one migration with node-pg-migrate's own loader, so that what is checked is what runs.
  * @param file path from the current folder
- * @returns its actions, or a text (what, why, fix) that says what is wrong with it
+ * @returns its actions and its text, or a text (what, why, fix) that says what is wrong with it
  */
-export async function loadActions(file: string): Promise<{ actions: MigrationActions } | { problem: string }> {
+export async function loadActions(
+  file: string,
+): Promise<{ actions: MigrationActions; text: string } | { problem: string }> {
   const path = resolve(file);
-  let actions: Partial<MigrationActions>;
+  let [actions, text]: [Partial<MigrationActions>, string] = [{}, ""];
   try {
-    const sql = file.endsWith(".sql") ? await readFile(path, "utf8") : undefined;
+    text = await readFile(path, "utf8");
+    const sql = file.endsWith(".sql") ? text : undefined;
     if (sql !== undefined) splitStatements(sql);
     const [unit] = await loadMigrationUnits({}, [path]);
     const exported = unit!.actions as Partial<MigrationActions>;
@@ -65,7 +68,7 @@ export async function loadActions(file: string): Promise<{ actions: MigrationAct
         fix: 'Say why it is safe: `-- accepts RULE: reason`, or `export const accepts = { "RULE": "reason" }`.',
       }).message,
     };
-  return { actions: actions as MigrationActions };
+  return { actions: actions as MigrationActions, text };
 }
 
 /** The line of a file at which loading it failed, from 1, and the reason without its path. */

@@ -7,6 +7,10 @@ import type { MigrationFile } from "./files.ts";
 import { type Direction, shorthandsUpTo } from "./render.ts";
 import type { Run } from "./run.ts";
 
+/** @param before statements that go first in the same text, and are none of its own */
+type Query = (text: string, before?: readonly string[]) => Promise<unknown>;
+type Database = ConstructorParameters<typeof Migration>[0];
+
 /**
  * Records a migration in pgmigrations as run, or as undone, without running it: for one that had done its work when
  * the run was killed.
@@ -27,15 +31,18 @@ const options = { migrationsTable: "pgmigrations", direction: "up", singleTransa
  * of many small ones.
  * @param how.sent remembers what is sent
  * @param how.fake only records it
+ * @param how.lockTimeout milliseconds; for a migration with a transaction, which finds and leaves a session as
+ *   {@link resetSession} makes it
  */
 export async function callRunner(
   { client, files }: Run,
   { name, file, actions }: MigrationFile,
   direction: Direction,
-  { sent, fake = false }: { sent?: Sent; fake?: boolean },
+  { sent = nothingSent(), fake = false, lockTimeout }: { sent?: Sent; fake?: boolean; lockTimeout?: number },
 ): Promise<void> {
   await ensureTable(client);
-  const db = recording(client, sent) as unknown as ConstructorParameters<typeof Migration>[0];
+  const watched = recording(client, sent);
+  const db = (lockTimeout === undefined ? watched : together(watched, lockTimeout)) as Database;
   const both = actions as ConstructorParameters<typeof Migration>[2];
   const known = { ...options, dbClient: client, direction };
   const migration = new Migration(db, resolve(file), both, known, shorthandsUpTo(files, name), silent);
@@ -44,17 +51,31 @@ export async function callRunner(
 
 const prepared = new WeakSet<pg.Client>();
 
-/** Has node-pg-migrate make its table, as it makes it itself: by a run with nothing to do. */
+/**
+ * Has node-pg-migrate make its table, as it makes it itself: by a run with nothing to do. What default privileges give
+ * others of new tables is for rows of the application: this one nobody else writes.
+ */
 async function ensureTable(client: pg.Client): Promise<void> {
   if (prepared.has(client)) return;
   const { rows } = await client.query("select to_regclass('public.pgmigrations') is not null as present");
-  if (!rows[0].present)
+  if (!rows[0].present) {
     await runner({ ...options, dbClient: client, dir: ".", ignorePattern: ".*", noLock: true, logger: silent });
+    for (const { statement } of (await client.query<{ statement: string }>(writesOfOthers)).rows)
+      await client.query(statement);
+  }
   prepared.add(client);
 }
 
+const writesOfOthers = `
+  select format('revoke insert, update, delete, truncate on public.pgmigrations from %s',
+                case grantee when 0 then 'public' else grantee::regrole::text end) as statement
+  from pg_class, aclexplode(relacl)
+  where oid = 'public.pgmigrations'::regclass and grantee <> relowner
+    and privilege_type in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+  group by grantee`;
+
 /** The client, remembering what it sent last and how many statements of it were done, so that an error can show where. */
-function recording(client: pg.Client, sent: Sent = nothingSent()): pg.Client {
+function recording(client: pg.Client, sent: Sent): { query: Query } {
   // Of a text with several statements PostgreSQL does not say which one failed; it reports each that is done.
   const wire = (client as unknown as { connection: EventEmitter }).connection;
   const onDone = ({ text }: { text: string }) => {
@@ -63,12 +84,48 @@ function recording(client: pg.Client, sent: Sent = nothingSent()): pg.Client {
     const [, rows] = /^(?:INSERT 0|UPDATE|DELETE|MERGE|COPY) (\d+)/.exec(text) ?? [];
     if (rows && !ownRecord.test(sent.sql)) sent.rows += Number(rows);
   };
-  const query = (config: string | { text: string }, values?: unknown[]) => {
-    Object.assign(sent, { sql: typeof config === "string" ? config : config.text, completed: 0 });
-    wire.on("commandComplete", onDone);
-    return client.query(config as string, values).finally(() => wire.off("commandComplete", onDone));
+  return {
+    async query(text, before = []) {
+      const opening = before.map((statement) => `${statement};\n`).join("");
+      Object.assign(sent, { sql: text, completed: -before.length });
+      wire.on("commandComplete", onDone);
+      try {
+        return await client.query(opening + text);
+      } catch (error) {
+        // Where it points is to be a place in the text alone.
+        const at = error as pg.DatabaseError;
+        if (at.position) at.position = String(Number(at.position) - opening.length);
+        throw error;
+      } finally {
+        wire.off("commandComplete", onDone);
+      }
+    },
   };
-  return { query } as unknown as pg.Client;
+}
+
+/**
+ * Sends what node-pg-migrate puts around a migration's statements without a round trip for each: the beginning with the
+ * first of them, and the record with the end and the session's reset.
+ */
+function together({ query }: { query: Query }, lockTimeout: number): { query: Query } {
+  let before: string[] | undefined;
+  let record = "";
+  return {
+    async query(text) {
+      if (!before) {
+        // The session is fresh already. BEGIN takes what precedes it in a text into its transaction.
+        before = [`set lock_timeout to ${Math.trunc(lockTimeout)}`, "begin"];
+        return undefined;
+      }
+      if (ownRecord.test(text)) {
+        record = text;
+        return undefined;
+      }
+      const opening = before;
+      before = [];
+      return query(record ? `${record}\n${text}\n${freshSession(0)}` : text, opening);
+    },
+  };
 }
 
 // What node-pg-migrate writes for itself.
@@ -76,14 +133,20 @@ const ownRecord = /^\s*(?:insert into|delete from) "public"\."pgmigrations"/i;
 
 /**
  * Gives a migration the session that it expects, whatever the one before did to it, and whatever timeouts the user's
- * role or the database has: they are for the application.
+ * role or the database has: they are for the application. `reset role` goes back to the role that the user's own settings give it,
+ * the owner of what it makes, which `reset session authorization` forgets.
  */
 export async function resetSession(client: pg.ClientBase, lockTimeout: number): Promise<void> {
-  await client.query(`
+  await client.query(freshSession(lockTimeout));
+}
+
+function freshSession(lockTimeout: number): string {
+  return `
     reset session authorization;
+    reset role;
     reset all;
     set search_path to public;
     set statement_timeout to 0;
     set idle_in_transaction_session_timeout to 0;
-    set lock_timeout to ${Math.trunc(lockTimeout)}`);
+    set lock_timeout to ${Math.trunc(lockTimeout)}`;
 }

@@ -1,7 +1,7 @@
 import type { MigrationFile } from "./files.ts";
 import { schemaLines } from "./fingerprint.ts";
 import { clearInvalidIndex, indexState, isOfPartition } from "./invalidIndexes.ts";
-import { type Entry, finishEntries, forgetAttempt, forgetEntries } from "./journal.ts";
+import { type Entry, finishEntries, forgetAttempts, forgetEntries } from "./journal.ts";
 import { markAsRun } from "./pgMigrate.ts";
 import { abbreviated, type Situation } from "./plan.ts";
 import { builtIndex, type Direction, droppedIndex } from "./render.ts";
@@ -11,8 +11,9 @@ import { type Run, renderFor } from "./run.ts";
  * Brings the journal, pgmigrations and the schema together again after a run that was killed, or after others used
  * node-pg-migrate. pgmigrations is the truth of what ran; a migration without a transaction that had done its work but
  * was not recorded there is recorded. Under the lock, so that nobody is at it still.
+ * @returns whether there was something to bring together: the situation is to be read again then
  */
-export async function reconcile(run: Run, situation: Situation): Promise<void> {
+export async function reconcile(run: Run, situation: Situation): Promise<boolean> {
   const { applied, journal } = situation;
   const files = new Map(run.files.map((file) => [file.name, file]));
   const done = new Set(applied);
@@ -23,18 +24,27 @@ export async function reconcile(run: Run, situation: Situation): Promise<void> {
   else if (journal.schema && journal.schema.major !== situation.major)
     run.say(`PostgreSQL went from ${journal.schema.major} to ${situation.major}: recording its schema anew`);
 
+  let { lines } = situation;
+  const undone: string[] = [];
+  let examined = false;
   for (const row of journal.rows) {
     const migration = files.get(row.name);
     const direction = row.reverting ? "down" : row.unfinished ? "up" : undefined;
     if (!direction || done.has(row.name) !== (direction === "down")) continue;
-    if (row.transactional || !migration) await forgetAttempt(run.client, row.name);
-    else if (await hasTakenEffect(run, migration, direction, situation)) {
+    if (row.transactional || !migration) {
+      undone.push(row.name);
+      continue;
+    }
+    examined = true;
+    if (await hasTakenEffect(run, migration, direction, situation)) {
       run.say(`${row.name} had done its work when the last run was interrupted: recording it`);
       await markAsRun(run, migration, direction);
       if (direction === "up") done.add(row.name);
       else done.delete(row.name);
     }
   }
+  await forgetAttempts(run.client, undone);
+  if (examined) lines = await schemaLines(run.client);
 
   const unseen = [...done].filter((name) => files.has(name) && (known.get(name)?.unfinished ?? true));
   const gone = journal.rows.filter(({ name, unfinished }) => !unfinished && !done.has(name)).map(({ name }) => name);
@@ -43,8 +53,10 @@ export async function reconcile(run: Run, situation: Situation): Promise<void> {
   if (gone.length > 0) run.say(`no longer applied: ${abbreviated(gone)}`);
   const entries = await Promise.all(unseen.map((name) => entryOf(run, files.get(name)!, known.get(name))));
   const changed = entries.length > 0 || journal.schema?.major !== situation.major;
-  if (changed) await finishEntries(run.client, entries, await schemaLines(run.client));
-  if (gone.length > 0) await forgetEntries(run.client, gone, await schemaLines(run.client));
+  if (changed) await finishEntries(run.client, entries, lines);
+  if (gone.length > 0) await forgetEntries(run.client, gone, lines);
+  const recordedFirst = changed && !journal.schema && entries.length === 0;
+  return examined || undone.length > 0 || gone.length > 0 || (changed && !recordedFirst);
 }
 
 /**
@@ -74,7 +86,7 @@ async function hasTakenEffect(
   // The indexes of a partition are not in the schema's lines: there the name alone tells.
   if (index) taken = before === "valid" && (added.length > 0 || (await isOfPartition(run.client, index)));
   else if (dropped) taken = (await indexState(run.client, dropped)) === "absent";
-  if (!taken) await forgetAttempt(run.client, migration.name);
+  if (!taken) await forgetAttempts(run.client, [migration.name]);
   return taken;
 }
 

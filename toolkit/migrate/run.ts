@@ -70,7 +70,7 @@ export async function runMigration(
     report.stop();
     measured.lockWait = Math.max(measured.lockWait, watch.waited());
   }
-  await resetSession(client, 0);
+  if (!transactional) await resetSession(client, 0);
   if (index && (await indexState(client, index)) !== "valid")
     throw new UserError(`${name} has run, but its index ${quoted(index)} is not valid`, {
       fix: `Build it again: reindex index concurrently ${quoted(index)}; then run \`up\` again.`,
@@ -86,22 +86,27 @@ async function inTransaction(
 ): Promise<void> {
   const { name } = migration;
   let sent = nothingSent();
-  await resetSession(run.client, run.lockTimeout);
   try {
     await withLockRetries({ ...run, name, watch, measured }, async () => {
       sent = nothingSent();
       try {
-        await callRunner(run, migration, direction, { sent });
+        await callRunner(run, migration, direction, { sent, lockTimeout: run.lockTimeout });
         measured.rows += sent.rows;
       } catch (error) {
-        // node-pg-migrate leaves a failed transaction of a client that is not its own open.
-        if (!isConnectionLost(error)) await run.client.query("rollback").catch(() => {});
+        if (!isConnectionLost(error) && sent.completed >= 0) await leave(run.client).catch(() => {});
         throw error;
       }
     });
   } catch (error) {
     throw explained(error, migration, { direction, transactional: true, sent, goesBack: run.goesBack });
   }
+}
+
+/** node-pg-migrate leaves a failed transaction of a client that is not its own open. */
+async function leave(client: pg.Client): Promise<void> {
+  await client.query("rollback");
+  // A migration that commits for itself may have changed the session before it failed.
+  await resetSession(client, 0);
 }
 
 function watchFor(run: Run, name: string, transactional: boolean, report: ProgressReport): Watch {

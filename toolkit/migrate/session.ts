@@ -47,12 +47,12 @@ export async function withMigrationSession<T>(
     withLock(client, patience, say, async () => {
       const run: Run = { client, connection, directory, files, lockTimeout, patience, waitLimit, say };
       await resetSession(client, 0);
-      const { plan } = await checkedPlan(run, acceptDrift);
-      if (plan.pending.length > 0) await refuseReadOnly(client);
+      let found = await checkedPlan(run, acceptDrift);
+      if (found.plan.pending.length > 0) await refuseReadOnly(client);
       await ensureJournal(client);
-      await reconcile(run, await readSituation(client));
       // Once more: what an interrupted run accounted for is settled, and any other difference shows.
-      const session = { ...run, ...(await checkedPlan(run, acceptDrift)) };
+      if (await reconcile(run, found.situation)) found = await checkedPlan(run, acceptDrift);
+      const session = { ...run, ...found };
       await accept(session);
       return work(session);
     }),

@@ -74,6 +74,27 @@ test("a failing migration is told with its statement and line, leaves nothing, a
   expect((await applyMigrations(connection, { directory })).ran).toEqual(["0002_bad"]);
 });
 
+test("the journal is left with what was begun, and without what was to come after it", async () => {
+  const { connection, client } = await makeDatabase();
+  const { directory } = await makeFolder({
+    "0001_stocks.sql": three["0001_stocks.sql"],
+    "0002_bad.sql": sql("select\n  from from"),
+    "0003_names.sql": three["0003_names.sql"],
+  });
+  const lines: string[] = [];
+  expect(await failure(applyMigrations(connection, { directory, say: (line) => lines.push(line) }))).toContain(
+    "SQLSTATE 42601 at line 3 of its SQL:",
+  );
+  expect(lines.map((line) => line.replace(/in .*/, "in TIME"))).toEqual(["applied 0001_stocks in TIME"]);
+  const { rows } = await client.query(
+    "select name, finished_at is not null as finished from deploy.migration order by name",
+  );
+  expect(rows).toEqual([
+    { name: "0001_stocks", finished: true },
+    { name: "0002_bad", finished: false },
+  ]);
+});
+
 test("where PostgreSQL points at a place in a long statement, its surroundings are shown", async () => {
   const { connection } = await makeDatabase();
   const filler = Array.from({ length: 6 }, (_, n) => `select ${n};`).join("\n");

@@ -97,11 +97,20 @@ async function runKilled(connection: Connection, { directory }: Folder, killAt: 
   const signal = await new Promise((done) => child.on("close", (_code, signal) => done(signal)));
   if (signal !== "SIGKILL") expect(output).toMatch(/^\d+\n$/);
   else if (server) {
+    await until(() => !isRunning(Number(postmaster)));
     const user = await serverUser();
     const binaries = await findBinaries(user);
     await startServer({ data: join(own.folder, "data"), log: join(own.folder, "postgresql.log"), binaries, user });
   }
   return signal === "SIGKILL";
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** What the next `up` ends with, and what it leaves: the database, pgmigrations and the journals. */
