@@ -20,6 +20,10 @@ const benchmarks: Record<
   string,
   { summary: string; load: () => Promise<(options: BenchOptions) => Promise<Measured>> }
 > = {
+  headline: {
+    summary: "the application's queries before and after, on the same rows (--rows, 10,000,000)",
+    load: async () => (await import("./headline/index.ts")).bench,
+  },
   convert: {
     summary: "partition a table under live traffic: ours, in one transaction, pg_partman (--rows, 5,000,000)",
     load: async () => (await import("./convert.ts")).bench,
@@ -28,16 +32,24 @@ const benchmarks: Record<
     summary: "200 small migrations: ours against bare node-pg-migrate",
     load: async () => (await import("./migrations.ts")).bench,
   },
+  compression: {
+    summary: "packed prices: size, and queries against the plain partitions (--rows, 1,300,000)",
+    load: async () => (await import("./compression.ts")).bench,
+  },
   idle: {
     summary: "`up` with nothing to do against an empty program",
     load: async () => (await import("./idle.ts")).bench,
+  },
+  ingest: {
+    summary: "bulk load against row-by-row and multi-row inserts (--rows, 200,000)",
+    load: async () => (await import("./ingest.ts")).bench,
   },
 };
 
 const usage = `usage: npm run bench -- NAME [--rows N] [--json FILE]
 
 ${Object.entries(benchmarks)
-  .map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`)
   .join("\n")}`;
 
 async function main(): Promise<number> {

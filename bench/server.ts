@@ -20,8 +20,16 @@ export interface BenchServer {
 
 const prefix = "postgres-from-code-bench-";
 
+/** Which server, and how it is set. */
+export interface BenchServerOptions {
+  /** The embedded one, whatever else is installed. */
+  embedded?: boolean;
+  /** Settings of PostgreSQL beside those of every benchmark, or in their place. */
+  settings?: Record<string, string>;
+}
+
 // As durable as a real one; memory and log for a small machine, and locks for hundreds of partitions in one transaction.
-const settings = {
+const defaults = {
   shared_buffers: "512MB",
   max_wal_size: "4GB",
   checkpoint_timeout: "15min",
@@ -32,13 +40,18 @@ const settings = {
 const debian = "/usr/lib/postgresql/15";
 
 /** Starts a server: Debian's PostgreSQL 15 where its pg_partman is installed, otherwise the embedded one. */
-export async function startBenchServer(): Promise<BenchServer> {
+export async function startBenchServer({
+  embedded = false,
+  settings = {},
+}: BenchServerOptions = {}): Promise<BenchServer> {
   const user = await serverUser();
   const partman = "/usr/share/postgresql/15/extension/pg_partman.control";
-  const hasPartman = await access(partman).then(
-    () => true,
-    () => false,
-  );
+  const hasPartman =
+    !embedded &&
+    (await access(partman).then(
+      () => true,
+      () => false,
+    ));
   const binaries = hasPartman ? await debianBinaries() : await findBinaries(user);
   const folder = await makeScratchFolder(prefix, binaries, user);
   const cluster = clusterIn(folder, binaries, user);
@@ -46,7 +59,7 @@ export async function startBenchServer(): Promise<BenchServer> {
   try {
     const [port, password] = [await freePort(), randomBytes(18).toString("base64url")];
     await initCluster(cluster, { partial: `${cluster.data}.partial`, password, sync: false });
-    await writePrivate(join(cluster.data, settingsFile), renderSettings(port, settings), user);
+    await writePrivate(join(cluster.data, settingsFile), renderSettings(port, { ...defaults, ...settings }), user);
     await startServer(cluster);
     const connection = { host: "127.0.0.1", port, database: "postgres", user: superuser, password };
     return { connection, version: binaries.version, hasPartman, stop };
