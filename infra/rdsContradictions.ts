@@ -1,5 +1,5 @@
+import { instanceClasses } from "../toolkit/rds/classes.ts";
 import type { Contradiction, Mistake, Values } from "./contradictions.ts";
-import { instanceClasses } from "./server/rds/classes.ts";
 import { storageMistakes } from "./server/rds/storage.ts";
 import { backupWindows, lengthOf, maintenanceWindow, overlap, quietHour } from "./server/rds/windows.ts";
 

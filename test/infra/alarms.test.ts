@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { expect, test } from "@jest/globals";
 import { loadConfig } from "../../infra/config.ts";
 import { alarmsFor, alarmTable, capacityOf } from "../../infra/server/rds/alarmTable.ts";
-import { defaultMaxConnections, instanceClasses } from "../../infra/server/rds/classes.ts";
+import { defaultMaxConnections, instanceClasses } from "../../toolkit/rds/classes.ts";
 import { register } from "./mocks.ts";
 
 const values = { "aws:region": "eu-central-1", "database:server": "rds" };
@@ -26,7 +26,7 @@ test("the thresholds of a db.r7g.large with 400 GiB", () => {
     "memory-low: Average FreeableMemory < 1717986918 bytes for 3 x 300 s, warning, pool-exhausted",
     "swap-used: Average SwapUsage > 343597383 bytes for 3 x 300 s, warning, pool-exhausted",
     "storage-low: Minimum FreeStorageSpace < 42949672960 bytes for 1 x 300 s, warning, disk-nearly-full",
-    "storage-critical: Minimum FreeStorageSpace < 21474836480 bytes for 3 x 60 s, critical, disk-nearly-full",
+    "storage-critical: Minimum FreeStorageSpace < 21474836480 bytes for 3 x 60 s, critical, rds-storage-full",
     "ebs-throughput-credits-low: Minimum EBSByteBalance% < 20 % for 3 x 300 s, warning, emergency",
     "ebs-io-credits-low: Minimum EBSIOBalance% < 20 % for 3 x 300 s, warning, emergency",
     "transaction-ids-old: Maximum MaximumUsedTransactionIDs > 1000000000 transactions for 1 x 300 s, warning, wraparound-near",
@@ -99,7 +99,7 @@ test("symptoms tell nobody by themselves: one message is made of many", async ()
     namespace: "AWS/RDS",
     dimensions: { DBInstanceIdentifier: "database-test" },
     alarmDescription:
-      "a database without storage stops (storage-full) and cannot be written to. Runbook: runbooks/disk-nearly-full.md",
+      "a database without storage stops (storage-full) and cannot be written to. Runbook: runbooks/rds-storage-full.md",
     alarmActions: [expect.stringMatching(/:server-critical$/)],
     okActions: [expect.stringMatching(/:server-critical$/)],
   });

@@ -58,7 +58,7 @@ const burstable: Record<string, { vcpus: number; GiB: number; creditsPerHour: nu
   "2xlarge": { vcpus: 8, GiB: 32, creditsPerHour: 192 },
 };
 
-/** Every instance class that the alarms can be computed for. */
+/** Every instance class whose size is known. */
 export const instanceClasses: Record<string, InstanceSize> = Object.fromEntries([
   ...["db.t3", "db.t4g"].flatMap((family) =>
     Object.entries(burstable).map(([size, { GiB: memory, ...rest }]) => [
