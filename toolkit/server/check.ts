@@ -10,6 +10,8 @@ import { findPlace } from "./place.ts";
 import { describeListener, freePortAbove, isTaken } from "./ports.ts";
 import { deletedServer } from "./processes.ts";
 import type { ServerInputs } from "./properties.ts";
+import { portOf, replicaData } from "./replica.ts";
+import { portsInUse } from "./replicas.ts";
 import { isRoot, serverUser } from "./systemUser.ts";
 
 /**
@@ -30,6 +32,7 @@ export async function checkServer(olds: Partial<ServerInputs>, news: ServerInput
   await collect("directory", () => checkDirectory(olds, news));
   await collect("version", () => checkVersion(news));
   await collect("port", () => checkPort(news));
+  await collect("replicas", () => checkReplicaPorts(news));
   await collect("restoreFrom", () => checkRestore(olds, news));
   await collect("settings", async () => {
     failures.push(...(await checkSettings(await findBinaries(), news.settings)));
@@ -66,6 +69,20 @@ async function checkVersion(news: ServerInputs): Promise<void> {
 
 async function checkPort({ directory, port }: ServerInputs): Promise<void> {
   const { data } = await findPlace(directory);
+  await requirePort(data, port);
+}
+
+/** What another server of the stack listens on now does not count: it may be about to give it up. */
+async function checkReplicaPorts({ directory, replicas = [] }: ServerInputs): Promise<void> {
+  const place = await findPlace(directory);
+  const ours = await portsInUse(place);
+  for (const replica of replicas) {
+    const port = portOf(replica);
+    if (!ours.includes(port)) await requirePort(replicaData(place, replica.name), port);
+  }
+}
+
+async function requirePort(data: string, port: number): Promise<void> {
   if ((await serverStatus(data))?.port === port || deletedServer(data).length > 0 || !(await isTaken(port))) return;
   const free = await freePortAbove(port);
   throw new UserError(`port ${port} is taken`, {

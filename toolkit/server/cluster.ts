@@ -131,7 +131,7 @@ async function makeFolder(path: string, user: SystemUser | undefined): Promise<v
  * What the server stores in place of a password, so that neither a file nor a log ever holds the password itself.
  * @see https://www.rfc-editor.org/rfc/rfc7677 (4096 rounds, the server's default too)
  */
-function scramVerifier(password: string): string {
+export function scramVerifier(password: string): string {
   const salt = randomBytes(16);
   const rounds = 4096;
   const salted = pbkdf2Sync(password, salt, rounds, 32, "sha256");

@@ -11,6 +11,7 @@ import { newOwner, setOwner, systemIdentifierIn } from "./owner.ts";
 import { besideData, clearUnfinished, makePlace, type Place } from "./place.ts";
 import { endDeletedServer } from "./processes.ts";
 import type { ServerInputs, ServerOutputs } from "./properties.ts";
+import { convergeReplicas } from "./replicas.ts";
 
 // Bytes of randomness; 32 characters in base64.
 const passwordLength = 24;
@@ -33,7 +34,7 @@ export async function createServer(inputs: ServerInputs): Promise<CreateResult<S
     }
     const id = await newOwner(place.data);
     await setOwner(cluster, id);
-    return { id, outs: await bringUp(cluster, inputs, { password }) };
+    return { id, outs: await bringUp(cluster, place, inputs, { password }) };
   });
 }
 
@@ -55,7 +56,7 @@ export async function updateServer(
         fix: "Run `up` again: its preview says what is there.",
       });
     await setOwner(cluster, id);
-    return { outs: await bringUp(cluster, news, { password: olds.password, previous: olds }) };
+    return { outs: await bringUp(cluster, place, news, { password: olds.password, previous: olds }) };
   });
 }
 
@@ -81,12 +82,14 @@ async function makeData(cluster: Cluster, place: Place, inputs: ServerInputs, pa
 
 async function bringUp(
   cluster: Cluster,
+  place: Place,
   inputs: ServerInputs,
   how: { password: string; previous?: ServerInputs },
 ): Promise<ServerOutputs> {
   const { password, previous } = how;
-  const { port, settings, database } = inputs;
+  const { port, settings, database, replicas = [] } = inputs;
   const live = await converge(cluster, { port, settings, database, password }, previous);
+  await convergeReplicas({ place, cluster, port, settings, password }, replicas);
   const { systemIdentifier } = (await readCluster(cluster.data))!;
   return {
     ...inputs,

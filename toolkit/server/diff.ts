@@ -8,6 +8,7 @@ import { asSuperuser, connectionTo, type Live, lookAt } from "./live.ts";
 import { systemIdentifierIn } from "./owner.ts";
 import { findPlace, type Place } from "./place.ts";
 import type { ServerInputs, ServerOutputs } from "./properties.ts";
+import { replicaLines } from "./replicas.ts";
 import { markOf, namesSet, renderSettings, settingChanges } from "./settings.ts";
 
 /**
@@ -27,7 +28,7 @@ export async function diffServer(id: string, olds: ServerOutputs, news: ServerIn
     // Delete leaves alone what belongs to the new resource: creating first is safe.
     return { changes: true, replaces: ["directory"], deleteBeforeReplace: false };
   }
-  const lines = await differences(place, olds, news);
+  const lines = [...(await differences(place, olds, news)), ...(await replicaLines(place, olds, news))];
   if (olds.finalBackup !== news.finalBackup)
     lines.push(`a final backup when the server is destroyed: ${olds.finalBackup} -> ${news.finalBackup}`);
   for (const line of lines) console.log(line);

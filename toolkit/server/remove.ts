@@ -11,6 +11,7 @@ import { isOwnedBy } from "./owner.ts";
 import { besideData, findPlace, leavePlace, type Place } from "./place.ts";
 import { clearRemains } from "./processes.ts";
 import type { ServerOutputs } from "./properties.ts";
+import { removeReplicas } from "./replicas.ts";
 import { serverUser } from "./systemUser.ts";
 
 /**
@@ -20,7 +21,10 @@ import { serverUser } from "./systemUser.ts";
  */
 export async function removeServer(id: string, props: ServerOutputs): Promise<void> {
   const place = await findPlace(props.directory);
-  if (!(await readCluster(place.data))) return;
+  if (!(await readCluster(place.data))) {
+    await removeReplicas(place, []);
+    return;
+  }
   if (!(await isOwnedBy(place.data, id))) {
     console.log(`${place.data} belongs to another server by now: it is left alone`);
     return;
@@ -29,6 +33,7 @@ export async function removeServer(id: string, props: ServerOutputs): Promise<vo
     const keep = props.finalBackup;
     // A lack of space is better known while the server still runs.
     if (keep) await requireSpace(place.directory, (await treeSize(place.data)).bytes);
+    await removeReplicas(place, []);
     await stop(place);
     if (keep) {
       const name = await makeFinalBackup(place);
