@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Rule, rules } from "./configKeys.ts";
 import { findContradictions, type Values } from "./contradictions.ts";
 import type { Machine } from "./parameters.ts";
+import type { RoleLimits } from "./roles/table.ts";
 
 /** The stack's configuration, validated as a whole. */
 export interface Config {
@@ -25,6 +26,15 @@ export interface Config {
   slowdownFactor: number;
   concurrentIndexTimeout: number;
   sampleData: boolean;
+  /** Limits of `toolkit check`, by name. */
+  thresholds: Record<string, number>;
+  /** auto: managed on rds, none elsewhere. */
+  roles: "auto" | "managed" | "none";
+  /** The database's name, if empty. */
+  rolePrefix: string;
+  roleLimits: RoleLimits;
+  rolePasswordVersion: number;
+  extensions: string[];
   /** Where an rds server is; from `aws:region`, or the environment as AWS's tools read it. */
   region?: string;
   instanceClass: string;

@@ -8,9 +8,11 @@ import {
   type Problem,
   privateBlock,
   scalars,
+  thresholds,
   twoOrThreeZones,
 } from "./keyChecks.ts";
 import { checkReplicas } from "./replicaKeys.ts";
+import { checkRoleLimits } from "./roles/keys.ts";
 import { backupWindowForm, maintenanceWindowForm } from "./server/rds/windows.ts";
 
 /** What one key of the configuration may be. */
@@ -53,6 +55,12 @@ export const rules: Record<string, Rule> = {
   slowdownFactor: { type: "integer", default: 3, check: between(2, 1000, "a factor") },
   concurrentIndexTimeout: { type: "integer", default: 60, check: between(1, 10_080, "minutes") },
   sampleData: { type: "boolean", default: false },
+  thresholds: { type: "object", default: {}, check: thresholds },
+  roles: { type: "string", default: "auto", check: oneOf("auto", "managed", "none") },
+  rolePrefix: { type: "string", default: "", check: matching(/^([a-z_][a-z0-9_]*)?$/, "investment") },
+  roleLimits: { type: "object", default: {}, check: checkRoleLimits },
+  rolePasswordVersion: { type: "integer", default: 1, check: between(1, 1_000_000, "a number") },
+  extensions: { type: "array", default: ["pg_stat_statements"], check: each(/^[a-z_][a-z0-9_-]*$/, "pg_stat_statements") },
   instanceClass: { type: "string", default: "db.r7g.large", check: knownClass },
   allocatedStorage: { type: "integer", default: 100, check: between(20, 65536, "GiB") },
   maxAllocatedStorage: { type: "integer", default: 1000, check: between(20, 65536, "GiB") },

@@ -2,24 +2,31 @@ import * as pulumi from "@pulumi/pulumi";
 import { connectionString } from "../toolkit/connection.ts";
 import { loadConfig } from "./config.ts";
 import { Migrations } from "./migrations.ts";
+import { wantsRoles } from "./roles/table.ts";
+import { Roles } from "./roles.ts";
 import { SampleData } from "./sampleData.ts";
 import { createServer } from "./server/index.ts";
 import type { Transforms } from "./server/rds/children.ts";
 import { transform } from "./transform.ts";
 
-/** What exists, in order: configuration, server, schema, data, outputs. */
+/** What exists, in order: configuration, server, roles, schema, data, outputs. */
 export default function program(transforms: Transforms = transform): Record<string, pulumi.Input<unknown>> {
   const config = loadConfig();
   const server = createServer(config, transforms);
-  const migrations = new Migrations("schema", server, config);
-  const prices = config.sampleData ? new SampleData("prices", server, migrations) : undefined;
+  const roles = wantsRoles(config) ? new Roles("roles", server, config, transforms) : undefined;
+  const database = roles ? roles.as("migrator", server) : server;
+  const migrations = new Migrations("schema", database, config, roles && { dependsOn: roles });
+  const prices = config.sampleData ? new SampleData("prices", database, migrations) : undefined;
 
   return {
-    connectionString: pulumi.secret(server.connection.apply(connectionString)),
+    connectionString: pulumi.secret(database.connection.apply(connectionString)),
     serverVersion: server.serverVersion,
     backup: server.backup,
+    ...(Object.keys(config.thresholds).length > 0 && { thresholds: config.thresholds }),
     ...(server.replicas && { replicas: server.replicas }),
+    ...(server.masterSecretArn && { masterSecretArn: server.masterSecretArn }),
     ...(server.clientSecurityGroupId && { clientSecurityGroupId: server.clientSecurityGroupId }),
+    ...(roles && { roles: roles.connectionStrings }),
     migrations: migrations.applied.apply((applied) => applied.length),
     head: migrations.head,
     fingerprint: migrations.fingerprint,

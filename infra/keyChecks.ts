@@ -1,4 +1,5 @@
-import { instanceClasses } from "./server/rds/classes.ts";
+import { allThresholds } from "../toolkit/monitor/thresholds.ts";
+import { instanceClasses } from "../toolkit/rds/classes.ts";
 
 /** What is wrong with a value of the right type, and what would be right. */
 export interface Problem {
@@ -35,12 +36,24 @@ export const scalars = (values: Record<string, unknown>) => {
   return wrong && { reason: `${wrong[0]} is not a parameter with a plain value`, fix: "write name: value, one a line" };
 };
 
+export const thresholds = (values: Record<string, unknown>): Problem[] => {
+  const known = new Set(allThresholds().map(({ name }) => name));
+  return Object.entries(values).flatMap(([name, value]) => {
+    if (!known.has(name))
+      return [{ reason: `there is no threshold ${name}`, fix: "`toolkit check --list` shows every one" }];
+    const right = typeof value === "number" && value >= 0;
+    return right
+      ? []
+      : [{ reason: `${name} is not a number from 0 on`, fix: "write a number in the threshold's unit" }];
+  });
+};
+
 export const knownClass = (value: string) =>
   Object.hasOwn(instanceClasses, value)
     ? undefined
     : {
         reason: "the alarms know no such class",
-        fix: "use one of infra/server/rds/classes.ts, or add its vCPUs and memory there",
+        fix: "use one of toolkit/rds/classes.ts, or add its vCPUs and memory there",
       };
 
 /** Security groups only: an address, and the world most of all, is none. */

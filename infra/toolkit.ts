@@ -23,12 +23,15 @@ async function connect(): Promise<[Connection, Context]> {
   const named = typeof values.stack === "string" ? values.stack : undefined;
   if (!named && process.env.DATABASE_URL) return fromEnvironment();
   const stack = named ?? "local";
-  const { connectionString: url, backup } = await stackOutputs(stack);
+  const { connectionString: url, backup, thresholds } = await stackOutputs(stack);
   if (typeof url !== "string")
     throw new UserError(`the stack ${stack} has no database yet`, {
       fix: `Run \`npm run up${stack === "local" ? "" : ` -- --stack ${stack}`}\` first.`,
     });
-  return [parseConnectionString(url), { backup: backup as BackupTarget }];
+  return [
+    parseConnectionString(url),
+    { backup: backup as BackupTarget, ...(thresholds ? { thresholds: thresholds as Record<string, number> } : {}) },
+  ];
 }
 
 /** The arguments without `--stack NAME`, which the toolkit does not know. */

@@ -22,6 +22,9 @@ export interface SessionOptions {
   connectTimeout?: number;
 }
 
+// Amazon's authorities are in no system's store: against that its certificates never verify.
+const isRds = (host: string) => /\.rds\.amazonaws\.com(\.cn)?$/i.test(host);
+
 // pg's own default waits for ever; ten seconds is libpq's usual advice for connect_timeout.
 const defaultConnectTimeout = 10_000;
 
@@ -117,7 +120,7 @@ export function explainFailure(error: unknown, connection: Connection): UserErro
 
 /**
  * Reads a `postgres://user:password@host:port/database` URL, with libpq's `sslmode` (disable, require, verify-ca,
- * verify-full) and `sslrootcert` (a file).
+ * verify-full) and `sslrootcert` (a file). A server on RDS is verified against Amazon's bundle where no file is named.
  * @throws UserError when it is not such a URL; the URL itself is not repeated, for it holds the password
  * @see https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
  */
@@ -133,7 +136,7 @@ export function parseConnectionString(url: string): Connection {
     throw new UserError(`the database URL starts with ${parsed.protocol}, not postgres:`, { fix, exitCode: 2 });
   if (!parsed.hostname || !parsed.username)
     throw new UserError("the database URL lacks a host or a user", { fix, exitCode: 2 });
-  const ssl = sslFrom(parsed.searchParams);
+  const ssl = sslFrom(parsed.searchParams, parsed.hostname);
   return {
     host: parsed.hostname.replace(/^\[|\]$/g, ""),
     port: Number(parsed.port || 5432),
@@ -144,20 +147,20 @@ export function parseConnectionString(url: string): Connection {
   };
 }
 
-function sslFrom(parameters: URLSearchParams): Connection["ssl"] {
+function sslFrom(parameters: URLSearchParams, host: string): Connection["ssl"] {
   const mode = parameters.get("sslmode");
   const file = parameters.get("sslrootcert");
   const ca = file ? { ca: readFileSync(file, "utf8") } : {};
   switch (mode) {
     case null:
-      return file ? ca : undefined;
+      return file ? ca : isRds(host) ? "rds" : undefined;
     case "disable":
       return false;
     case "require":
       return { rejectUnauthorized: Boolean(file), ...ca };
     case "verify-ca":
     case "verify-full":
-      return { rejectUnauthorized: true, ...ca };
+      return !file && isRds(host) ? "rds" : { rejectUnauthorized: true, ...ca };
     default:
       throw new UserError(`sslmode=${mode} in the database URL is not supported`, {
         why: "prefer and allow would fall back to plain text without a word.",
@@ -167,11 +170,20 @@ function sslFrom(parameters: URLSearchParams): Connection["ssl"] {
   }
 }
 
-/** The URL of a connection, password included: a secret. */
+/**
+ * The URL of a connection, password included: a secret. A certificate authority has no place in it: who reads the URL
+ * names its file, or finds Amazon's bundle by the host, as {@link parseConnectionString} does.
+ */
 export function connectionString(connection: Connection): string {
   const { user, password, host, port, database, ssl } = connection;
   const address = host.includes(":") ? `[${host}]` : host;
-  const mode = ssl === false ? "?sslmode=disable" : "";
+  const mode = sslModeOf(ssl);
   const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;
-  return `postgres://${login}@${address}:${port}/${encodeURIComponent(database)}${mode}`;
+  return `postgres://${login}@${address}:${port}/${encodeURIComponent(database)}${mode ? `?sslmode=${mode}` : ""}`;
+}
+
+function sslModeOf(ssl: Connection["ssl"]): string | undefined {
+  if (ssl === undefined) return undefined;
+  if (ssl === false) return "disable";
+  return typeof ssl === "object" && ssl.rejectUnauthorized === false ? "require" : "verify-full";
 }

@@ -80,10 +80,13 @@ async function refusedBeforehand(project: Project, engine: Engine): Promise<bool
     said.diagnostic(
       "error",
       [
-        `stack ${project.stack} holds ${cloud.length} cloud resources, which this engine can only preview`,
+        `stack ${project.stack} holds ${cloud.length} resources of plugins, which this engine can only preview`,
         ...cloud.slice(0, 5).map((urn) => `  ${typeOf(urn)} ${nameOf(urn)}`),
         ...(cloud.length > 5 ? ["  …"] : []),
         "  fix: Install Pulumi (https://www.pulumi.com/docs/iac/download-install/) and run the same command again.",
+        ...(cloud.every((urn) => /^(pulumi:providers:)?postgresql\b/.test(typeOf(urn)))
+          ? ["  Or go on without the roles: `up -c database:roles=none`."]
+          : []),
       ].join("\n"),
     );
   if (!failed) said.policies(broken);

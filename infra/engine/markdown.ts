@@ -27,30 +27,57 @@ export async function writeMarkdown(report: Report, base?: string): Promise<void
 }
 
 /**
- * The comment of a pull request. One that is too long for GitHub loses what is folded: the properties first, then the
- * SQL of the migrations.
+ * The comment of a pull request. One that is too long for GitHub loses the SQL of the longest migrations first, which the
+ * pull request shows in its files, then the properties.
  * @param migrations the section on pending migrations, in Markdown
  */
 export function render(report: Report, migrations: string): string {
   const { stack, engine, failed } = report;
   const head = [markerOf(stack), `## Preview of stack \`${stack}\`${failed ? ": failed" : ""}`, engine];
   const parts = [...head, diagnostics(report), infrastructure(report), policies(report)];
-  const shortened = `Shortened, for a comment is: \`npm run preview -- --stack ${stack} --markdown\` shows all of it${folded.test(migrations) ? ", as `npm run toolkit -- plan` does of the migrations" : ""}.`;
+  const [prices, properties] = [cost(report), details(report)];
+  const shorter = withLessSql(migrations);
+  const withoutSql = shorter.at(-1) ?? { section: migrations, omitted: [] };
+  const propertiesToo = `every property (\`npm run preview -- --stack ${stack} --diff\` shows them)`;
   const versions = [
-    [...parts, migrations, cost(report), details(report)],
-    [...parts, migrations, cost(report), shortened],
-    [...parts, migrations.replace(folded, ""), cost(report), shortened],
-    [...head, shortened],
-  ].map((version) =>
+    [...parts, migrations, prices, properties],
+    ...shorter.map(({ section, omitted }) => [...parts, section, prices, properties, leftOut(omitted)]),
+    [...parts, withoutSql.section, prices, leftOut(withoutSql.omitted, propertiesToo)],
+    [...head, leftOut([], "all that follows here in a shorter one", propertiesToo)],
+  ];
+  const texts = versions.map((version) =>
     version
       .filter(Boolean)
       .map((part) => part.trim())
       .join("\n\n"),
   );
-  return versions.find((version) => version.length <= mostCharacters) ?? versions.at(-1)!;
+  return texts.find((version) => version.length <= mostCharacters) ?? texts.at(-1)!;
 }
 
-const folded = /<details>[\s\S]*?<\/details>\s*/g;
+/** The section on migrations with ever less SQL in it, and the names of those whose SQL is gone. */
+function withLessSql(migrations: string): { section: string; omitted: string[] }[] {
+  const blocks = migrations.match(/<details>[\s\S]*?<\/details>\s*/g) ?? [];
+  const longestFirst = blocks.toSorted((one, other) => other.length - one.length);
+  return longestFirst.map((_, index) => {
+    const gone = longestFirst.slice(0, index + 1);
+    return {
+      section: gone.reduce((section, block) => section.replace(block, ""), migrations),
+      omitted: gone.map((block) => /<code>(.*?)<\/code>/.exec(block)?.[1] ?? ""),
+    };
+  });
+}
+
+function leftOut(migrations: string[], ...others: string[]): string {
+  const sql =
+    migrations.length > 3
+      ? `${migrations.length} migrations, the longest`
+      : migrations.map((name) => code(name)).join(", ");
+  const what = [
+    ...(migrations.length > 0 ? [`the SQL of ${sql} (\`npm run toolkit -- plan\` shows it)`] : []),
+    ...others,
+  ];
+  return `Shortened for a comment, without ${what.join(", and ")}.`;
+}
 
 // biome-ignore format: one operation, one line
 const signs: Record<Operation, { sign: string; word: string }> = {

@@ -11,8 +11,8 @@ import { readGoal } from "./goal.ts";
 import type { Project } from "./project.ts";
 import { channelOptions, plain, struct } from "./provider.ts";
 
-/** What the SDK may use; it refuses by itself what is not listed. */
-const features = ["secrets", "resourceReferences"];
+/** What the SDK may use; it refuses by itself what is not listed. `deletedWith` only of resources that are previewed. */
+const features = ["secrets", "resourceReferences", "deletedWith"];
 
 type Handler = grpc.handleUnaryCall<unknown, unknown>;
 

@@ -1,6 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { BackupTarget } from "../../toolkit/backup/target.ts";
 import type { Connection } from "../../toolkit/connection.ts";
+import type { LocalReplica } from "../../toolkit/server/properties.ts";
 import type { Config } from "../config.ts";
 import { EmbeddedServer } from "./embedded.ts";
 import { ExternalServer } from "./external.ts";
@@ -17,7 +18,9 @@ export interface Server {
   /** How it is backed up before migrations. */
   backup: pulumi.Output<BackupTarget>;
   /** For a router of reads: where the read replicas are, and their weights. */
-  replicas?: pulumi.Output<ReplicaOutput[]>;
+  replicas?: pulumi.Output<(ReplicaOutput | LocalReplica)[]>;
+  /** On RDS: the secret in Secrets Manager that holds the master user's password. */
+  masterSecretArn?: pulumi.Output<string>;
   /** The security group to give to an application that shall connect. */
   clientSecurityGroupId?: pulumi.Output<string> | undefined;
 }
@@ -26,7 +29,7 @@ export interface Server {
  * The server that the configuration asks for.
  * @param transforms changes to the resources of an RDS server
  */
-export function createServer(config: Config, transforms: Transforms = {}): Server {
+export function createServer(config: Config, transforms: Transforms = {}): Server & pulumi.Resource {
   switch (config.server) {
     case "embedded":
       return new EmbeddedServer("server", config);

@@ -26,6 +26,8 @@ export class RdsServer extends pulumi.ComponentResource implements Server {
   readonly backup: pulumi.Output<BackupTarget>;
   /** For a router of reads: where the replicas are, and their weights. */
   readonly replicas: pulumi.Output<ReplicaOutput[]>;
+  /** The secret in Secrets Manager that holds the master user's password. */
+  readonly masterSecretArn: pulumi.Output<string>;
   /** The security group to give to an application, where none was named. */
   readonly clientSecurityGroupId: pulumi.Output<string> | undefined;
 
@@ -65,6 +67,7 @@ export class RdsServer extends pulumi.ComponentResource implements Server {
       (instanceIdentifier): BackupTarget => ({ kind: "rds", instanceIdentifier, region }),
     );
     this.replicas = pulumi.all(replicas.map(({ output }) => output));
+    this.masterSecretArn = password.secretArn(instance);
     this.clientSecurityGroupId = network.clientSecurityGroupId;
     this.registerOutputs({ address: instance.address, serverVersion: this.serverVersion, replicas: this.replicas });
   }

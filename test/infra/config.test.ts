@@ -95,7 +95,7 @@ test("what is wrong with a key, and what is wrong across others, is told in one 
     "database:backupCopyRegion": "eu",
   });
   expect(message.split("\n").slice(1)).toEqual([
-    "  database:instanceClass = db.r99.large: the alarms know no such class; use one of infra/server/rds/classes.ts, or add its vCPUs and memory there",
+    "  database:instanceClass = db.r99.large: the alarms know no such class; use one of toolkit/rds/classes.ts, or add its vCPUs and memory there",
     '  database:securityGroupIds = ["sg-1a","0.0.0.0/0","10.0.0.0/8"]: 0.0.0.0/0 is the whole world, which must not reach a database; name the security groups of what may connect, like sg-0a1b2c3d',
     '  database:securityGroupIds = ["sg-1a","0.0.0.0/0","10.0.0.0/8"]: "10.0.0.0/8" is not a security group; name the security groups of what may connect, like sg-0a1b2c3d',
     "  database:vpcCidr = 8.8.8.0/24: it is not a private block of /16 to /26; write it like 10.87.0.0/24",
@@ -119,7 +119,7 @@ test("every mistake in every replica is told", () => {
       "name of entry 1: it does not have the form ^[a-z][a-z0-9]*(-[a-z0-9]+)*$; write it like reports",
       "there is no weigth of entry 1; use one of name, class, region, zone, weight, promotionTier, subnetIds, securityGroupIds, kmsKeyArn",
       "entry 2 has no name; give it one",
-      "class of entry 2: the alarms know no such class; use one of infra/server/rds/classes.ts, or add its vCPUs and memory there",
+      "class of entry 2: the alarms know no such class; use one of toolkit/rds/classes.ts, or add its vCPUs and memory there",
       "region of entry 2 is not a string; write a string",
       'entry 3 is not an object; write it like {"name":"reports"}',
     ].map((reason) => `  database:replicas = ${value}: ${reason}`),

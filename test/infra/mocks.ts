@@ -8,6 +8,8 @@ export interface Registered {
   name: string;
   // biome-ignore lint/suspicious/noExplicitAny: a test looks wherever it likes
   inputs: Record<string, any>;
+  /** Names of what must be there first, `type::name`. */
+  dependencies: string[];
 }
 
 export const account = "123456789012";
@@ -18,7 +20,10 @@ const outputs: Record<string, object> = {
     connection: { host: "127.0.0.1", port: 54320, database: "investment", user: "postgres", password: "geheim" },
     systemIdentifier: "7",
   },
-  "pulumi-nodejs:dynamic:Migrations": { applied: ["0001_initial_schema"] },
+  "pulumi-nodejs:dynamic:Migrations": { applied: ["0001_initial_schema"], fingerprint: "f1" },
+  "pulumi-nodejs:dynamic:RolePasswords": {
+    passwords: { migrator: "geheim", application: "geheim", readOnly: "geheim", monitor: "geheim" },
+  },
   "pulumi-nodejs:dynamic:SampleData": { report: [] },
   "aws:rds/instance:Instance": {
     address: "db.example.com",
@@ -33,10 +38,11 @@ const outputs: Record<string, object> = {
 /** Runs the whole program against Pulumi's mocks. Its resources by the last part of their type, and its outputs. */
 export async function register(config: Record<string, string>, transforms?: Transforms) {
   const registered: Registered[] = [];
+  const dependencies = new Map<string, string[]>();
   await pulumi.runtime.setMocks(
     {
       newResource: ({ type, name, inputs, id }) => {
-        registered.push({ type, name, inputs });
+        registered.push({ type, name, inputs, dependencies: dependencies.get(`${type}::${name}`) ?? [] });
         const arn = `arn:aws:mock:${inputs.region ?? "eu-central-1"}:${account}:${name}`;
         return { id: id || `${name}-id`, state: { arn, name, ...inputs, ...outputs[type] } };
       },
@@ -45,11 +51,23 @@ export async function register(config: Record<string, string>, transforms?: Tran
     "database",
     "test",
   );
+  // The mocks are not told of dependencies: they are read on the way.
+  const monitor = pulumi.runtime.getMonitor() as unknown as Record<"registerResource", (...args: unknown[]) => unknown>;
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, ...rest) => {
+    const { getType, getName, getDependenciesList } = request as Record<string, () => unknown>;
+    const list = getDependenciesList!.call(request) as string[];
+    const shown = list.map((urn) => urn.split("::").slice(2).join("::").replace(/^.*\$/, ""));
+    dependencies.set(`${getType!.call(request)}::${getName!.call(request)}`, shown);
+    return register(request, ...rest);
+  };
   pulumi.runtime.setAllConfig(config);
   const result = program(transforms);
   // Registrations are on their way until the last of them has answered.
   await pulumi.runtime.disconnect();
-  const byType = Map.groupBy(registered, ({ type }) => type.split(":").at(-1)!);
+  // AWS has roles too.
+  const shortName = (type: string) => (type.startsWith("postgresql:") ? "postgresql:" : "") + type.split(":").at(-1)!;
+  const byType = Map.groupBy(registered, ({ type }) => shortName(type));
   return {
     registered,
     outputs: result,

@@ -39,7 +39,7 @@ const inTwoRegions = {
 };
 
 test("the smallest stack is as private, encrypted and hard to delete as any", async () => {
-  const { inputsOf, all, registered } = await register(smallest);
+  const { inputsOf, all, registered, outputs } = await register(smallest);
   expect(inputsOf("Instance")).toMatchObject({
     identifier: "database-test",
     engine: "postgres",
@@ -61,6 +61,7 @@ test("the smallest stack is as private, encrypted and hard to delete as any", as
     databaseInsightsMode: "standard",
     performanceInsightsRetentionPeriod: 7,
   });
+  expect(await resolved(outputs.masterSecretArn)).toBe("arn:aws:secret");
   for (const absent of ["iops", "storageThroughput", "kmsKeyId", "monitoringRoleArn", "blueGreenUpdate", "passwordWo"])
     expect(inputsOf("Instance")).not.toHaveProperty(absent);
   expect(all("Role")).toEqual([]);
@@ -205,8 +206,22 @@ test("replicas in two regions: each with its parameter group, key and alarms whe
     ["server-us-east-1-warning", ["database-test-far"]],
   ]);
   expect(await resolved(outputs.replicas)).toEqual([
-    { name: "reports", endpoint: "db.example.com:5432", region: "eu-central-1", weight: 3, promotionTier: 1 },
-    { name: "far", endpoint: "db.example.com:5432", region: "us-east-1", weight: 1, promotionTier: 2 },
+    {
+      name: "reports",
+      identifier: "database-test-reports",
+      endpoint: "db.example.com:5432",
+      region: "eu-central-1",
+      weight: 3,
+      promotionTier: 1,
+    },
+    {
+      name: "far",
+      identifier: "database-test-far",
+      endpoint: "db.example.com:5432",
+      region: "us-east-1",
+      weight: 1,
+      promotionTier: 2,
+    },
   ]);
 });
 
@@ -233,7 +248,10 @@ test("an own password is random, written once for each version, and read back fr
   expect(seen[0]).toMatchObject({ ignoreChanges: ["secretStringWo"] });
   expect(inputsOf("Instance")).toMatchObject({ passwordWo: { value: "geheim" }, passwordWoVersion: 4 });
   expect(inputsOf("Instance")).not.toHaveProperty("manageMasterUserPassword");
-  expect(await resolved(outputs.connectionString)).toBe("postgres://postgres:geheim@db.example.com:5432/investment");
+  expect(await resolved(outputs.connectionString)).toBe(
+    "postgres://investment_migrator:geheim@db.example.com:5432/investment?sslmode=verify-full",
+  );
+  expect(await resolved(outputs.masterSecretArn)).toBe(`arn:aws:mock:eu-central-1:${account}:server`);
 });
 
 test.each(["16", "18"])("PostgreSQL %s runs with a parameter group of its family", async (version) => {

@@ -15,12 +15,27 @@ test("a URL survives the way there and back, whatever is in the password", () =>
   expect(parseConnectionString(connectionString(connection))).toEqual(connection);
 });
 
+test("the URL of a server on RDS says that it is verified, and finds Amazon's bundle again", () => {
+  const onRds = { ...connection, host: "db.abc.eu-central-1.rds.amazonaws.com", ssl: "rds" as const };
+  expect(connectionString(onRds)).toMatch(/\?sslmode=verify-full$/);
+  expect(parseConnectionString(connectionString(onRds))).toEqual(onRds);
+});
+
+test("the URL of a server whose certificate nobody checks does not come back as one that is", () => {
+  const unchecked = { ...connection, host: "db.example.com", ssl: { rejectUnauthorized: false } };
+  expect(parseConnectionString(connectionString(unchecked))).toEqual(unchecked);
+});
+
 test.each([
   ["postgres://me@host", { port: 5432, database: "me", password: "" }],
   ["postgresql://me:x@[::1]:6000/d", { host: "::1", port: 6000 }],
   ["postgres://me@host/d?sslmode=disable", { ssl: false }],
   ["postgres://me@host/d?sslmode=require", { ssl: { rejectUnauthorized: false } }],
   ["postgres://me@host/d?sslmode=verify-full", { ssl: { rejectUnauthorized: true } }],
+  ["postgres://me@db.abc.eu-central-1.rds.amazonaws.com/d", { ssl: "rds" }],
+  ["postgres://me@db.abc.cn-north-1.rds.amazonaws.com.cn/d?sslmode=verify-ca", { ssl: "rds" }],
+  ["postgres://me@db.abc.eu-central-1.rds.amazonaws.com/d?sslmode=require", { ssl: { rejectUnauthorized: false } }],
+  ["postgres://me@rds.amazonaws.com.example.com/d?sslmode=verify-full", { ssl: { rejectUnauthorized: true } }],
 ])("%s is understood", (url, expected) => {
   expect(parseConnectionString(url)).toMatchObject(expected);
 });

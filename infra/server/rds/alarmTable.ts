@@ -1,5 +1,5 @@
+import { defaultMaxConnections, type InstanceSize, instanceClasses } from "../../../toolkit/rds/classes.ts";
 import type { Config } from "../../config.ts";
-import { defaultMaxConnections, type InstanceSize, instanceClasses } from "./classes.ts";
 import { sustainedIops } from "./storage.ts";
 
 /** What thresholds are derived from. */
@@ -95,7 +95,7 @@ export const alarmTable: Alarm[] = [
     why: "at 10 % free RDS lets the storage grow; when this stays, it has reached maxAllocatedStorage or grew within six hours",
     source: `${rds}/USER_PIOPS.Autoscaling.html` },
   { name: "storage-critical", metric: "FreeStorageSpace", statistic: "Minimum", period: 60, periods: 3,
-    comparison: "<", threshold: ({ storage }) => Math.floor(storage * 0.05), unit: "bytes", severity: "critical", runbook: "disk-nearly-full",
+    comparison: "<", threshold: ({ storage }) => Math.floor(storage * 0.05), unit: "bytes", severity: "critical", runbook: "rds-storage-full",
     why: "a database without storage stops (storage-full) and cannot be written to",
     source: `${rds}/USER_PIOPS.Autoscaling.html` },
   { name: "ebs-throughput-credits-low", metric: "EBSByteBalance%", statistic: "Minimum", period: 300, periods: 3,

@@ -1,8 +1,9 @@
 import * as aws from "@pulumi/aws";
+import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
- * Every kind of resource below the RDS server. Behind functions, for a module of the SDK is loaded when it is first
+ * Every kind of resource below the RDS server and the roles. Behind functions, for a module of the SDK is loaded when it is first
  * named, and a stack without AWS should not wait for that.
  */
 const kinds = {
@@ -38,6 +39,11 @@ const kinds = {
   selection: () => aws.backup.Selection,
   restoreTestingPlan: () => aws.backup.RestoreTestingPlan,
   restoreTestingSelection: () => aws.backup.RestoreTestingSelection,
+  postgresqlProvider: () => postgresql.Provider,
+  extension: () => postgresql.Extension,
+  databaseRole: () => postgresql.Role,
+  grant: () => postgresql.Grant,
+  defaultPrivileges: () => postgresql.DefaultPrivileges,
 } as const;
 
 type Kinds = typeof kinds;
@@ -64,7 +70,7 @@ export type Transforms = {
   [K in Kind]?: (args: ArgsOf<K>, options: pulumi.CustomResourceOptions, name: string) => void;
 };
 
-/** Kinds that AWS lets carry no tags. */
+/** Kinds that carry no tags. */
 const untagged: ReadonlySet<Kind> = new Set([
   "keyPolicy",
   "secretVersion",
@@ -76,6 +82,11 @@ const untagged: ReadonlySet<Kind> = new Set([
   "vaultLock",
   "selection",
   "restoreTestingSelection",
+  "postgresqlProvider",
+  "extension",
+  "databaseRole",
+  "grant",
+  "defaultPrivileges",
 ]);
 
 /** IAM is one for all regions. */

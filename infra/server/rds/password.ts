@@ -10,6 +10,8 @@ export const masterUser = "postgres";
 export interface MasterPassword {
   /** What the instance takes for it. */
   args: Partial<ArgsOf<"instance">>;
+  /** The secret in Secrets Manager that holds it. */
+  secretArn(instance: aws.rds.Instance): pulumi.Output<string>;
   /** Reads it from Secrets Manager. */
   read(instance: aws.rds.Instance): pulumi.Output<string>;
 }
@@ -22,7 +24,8 @@ export interface MasterPassword {
 export function managedPassword(keyArn: pulumi.Input<string> | undefined): MasterPassword {
   return {
     args: { manageMasterUserPassword: true, ...(keyArn && { masterUserSecretKmsKeyId: keyArn }) },
-    read: (instance) => secretString(instance.masterUserSecrets[0]!.secretArn).apply(passwordIn),
+    secretArn: managedSecret,
+    read: (instance) => secretString(managedSecret(instance)).apply(passwordIn),
   };
 }
 
@@ -57,9 +60,12 @@ export function ownPassword(
   const current = pulumi.secret(secretString(version.secretId).apply(passwordIn));
   return {
     args: { passwordWo: current, passwordWoVersion: passwordVersion },
+    secretArn: () => secret.arn,
     read: () => current,
   };
 }
+
+const managedSecret = (instance: aws.rds.Instance) => instance.masterUserSecrets[0]!.secretArn;
 
 // While the secret is not there its id is unknown, and the SDK does not ask.
 const secretString = (secretId: pulumi.Input<string>) =>

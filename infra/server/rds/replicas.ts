@@ -11,6 +11,8 @@ import type { Network } from "./network.ts";
 /** What a router needs to know of a replica. */
 export interface ReplicaOutput {
   name: string;
+  /** What RDS calls it. */
+  identifier: string;
   endpoint: string;
   region: string;
   /** Its share of the reads, beside the weights of the others. */
@@ -76,8 +78,9 @@ export class ReadReplica extends pulumi.ComponentResource {
     const capacity = capacityOf(replica.class, config, true);
     new Alarms(name, { identifier: instance.identifier, capacity, channels: args.channels }, own, { parent: this });
 
-    this.output = instance.endpoint.apply((endpoint) => ({
+    this.output = pulumi.all([instance.identifier, instance.endpoint]).apply(([instanceIdentifier, endpoint]) => ({
       name: replica.name,
+      identifier: instanceIdentifier,
       endpoint,
       region,
       weight,

@@ -160,7 +160,7 @@ test("--json is a document on stdout, and the talk stays on stderr", async () =>
 test("cloud resources are previewed; up refuses before it touches anything", async () => {
   expect(await succeeds("preview", "-c", "cloud=true")).toMatch(/Bucket bucket to create/);
   const stderr = await fails("up");
-  expect(stderr).toMatch(/stack local holds 1 cloud resources, which this engine can only preview\n {2}aws:s3/);
+  expect(stderr).toMatch(/stack local holds 1 resources of plugins, which this engine can only preview\n {2}aws:s3/);
   expect(stderr).toMatch(/Nothing was touched\./);
   expect(done(stderr)).toEqual([]);
 });

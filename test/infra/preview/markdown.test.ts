@@ -82,15 +82,31 @@ test("a value that looks like a secret and lies open does not get into a public 
   expect(comment).toContain("+ password: [hidden: in plain text]");
 });
 
-test("a comment that is too long loses the properties first, then the folded SQL, and stays whole", () => {
-  const long = report([{ path: "note", kind: "add", after: "x".repeat(150) }]);
-  const many = { ...long, steps: Array.from({ length: 400 }, () => long.steps[0]!) };
-  const sql = `### Migrations\n\n<details>${"y".repeat(40_000)}</details>\n\nend`;
-  const [short, shorter] = [render(many, "### Migrations"), render(many, sql)];
+const longReport = (steps: number): Report => {
+  const one = report([{ path: "note", kind: "add", after: "x".repeat(150) }]);
+  return { ...one, steps: Array.from({ length: steps }, () => one.steps[0]!) };
+};
+const sqlOf = (name: string, length: number) =>
+  `<details><summary><code>${name}</code></summary>${"y".repeat(length)}</details>`;
+
+test("a comment that is too long loses the longest SQL, says whose, and keeps the properties", () => {
+  const sql = ["### Migrations", sqlOf("0001_short", 100), sqlOf("0002_long", 40_000), "end"].join("\n\n");
+  const comment = render(longReport(100), sql);
+  expect(comment.length).toBeLessThanOrEqual(60_000);
+  expect(comment).toContain("Every property");
+  expect(comment).toContain(`### Migrations\n\n${sqlOf("0001_short", 100)}\n\nend`);
+  expect(comment.split("\n").at(-1)).toBe(
+    "Shortened for a comment, without the SQL of `0002_long` (`npm run toolkit -- plan` shows it).",
+  );
+});
+
+test("a comment that is still too long loses the properties, and stays whole", () => {
+  const sql = `### Migrations\n\n${sqlOf("0001_long", 40_000)}\n\nend`;
+  const [short, shorter] = [render(longReport(400), "### Migrations"), render(longReport(400), sql)];
   for (const comment of [short, shorter]) {
     expect(comment.length).toBeLessThanOrEqual(60_000);
-    expect(comment).toContain("npm run preview -- --stack prod --markdown");
     expect(comment).not.toContain("Every property");
+    expect(comment).toContain("every property (`npm run preview -- --stack prod --diff` shows them).");
   }
   expect(shorter).not.toContain("yyy");
   expect(shorter).toContain("### Migrations\n\nend");
