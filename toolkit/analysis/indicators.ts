@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { UserError } from "../errors.ts";
+import { allPrices } from "./prices.ts";
 
 /** The columns of technical_indicators that are computed. */
 const indicators = [
@@ -18,8 +19,9 @@ const indicators = [
  */
 export async function computeIndicators(client: pg.ClientBase, options: { stocks?: string[] } = {}): Promise<number> {
   const ids = options.stocks ? await stockIds(client, options.stocks) : null;
-  await ensureMonths(client, ids);
-  const { rows } = await client.query<{ changed: number }>(statement, [ids]);
+  const prices = await allPrices(client);
+  await ensureMonths(client, prices, ids);
+  const { rows } = await client.query<{ changed: number }>(statement(prices), [ids]);
   return rows[0]!.changed;
 }
 
@@ -36,12 +38,12 @@ async function stockIds(client: pg.ClientBase, symbols: string[]): Promise<numbe
 }
 
 /** Creates the partitions that the indicators need; consecutive months take one call together. */
-async function ensureMonths(client: pg.ClientBase, ids: number[] | null): Promise<void> {
+async function ensureMonths(client: pg.ClientBase, prices: string, ids: number[] | null): Promise<void> {
   await client.query(
     `select ensure_partitions('technical_indicators', min(month), max(month))
      from (select month, month - row_number() over (order by month) * interval '1 month' as run
            from (select distinct date_trunc('month', date::timestamp)::date as month
-                 from price_history
+                 from ${prices}
                  where $1::integer[] is null or stock_id = any ($1)) as used) as months
      group by run`,
     [ids],
@@ -59,10 +61,10 @@ const set = indicators.map((column) => `${column} = excluded.${column}`).join(",
  * rose has 100; without any move it is null. MACD is Appel's: ema 12 less ema 26, and a signal over 9.
  * The dates before the first indicator get no row.
  */
-const statement = `
+const statement = (prices: string) => `
   with prices as (
     select stock_id, date, coalesce(adjusted_close, close) as price
-    from price_history
+    from ${prices}
     where $1::integer[] is null or stock_id = any ($1)
   ),
   moves as (

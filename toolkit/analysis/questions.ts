@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { UserError } from "../errors.ts";
+import { allPrices } from "./prices.ts";
 
 /** A question and its answer, in one sentence. */
 export interface Answer {
@@ -9,8 +10,8 @@ export interface Answer {
 
 interface Question<Row extends pg.QueryResultRow> {
   question: string;
-  /** Gives one row, or none where the prices do not suffice. */
-  sql: string;
+  /** Gives one row, or none where the prices do not suffice; gets what all prices are read from. */
+  sql: (prices: string) => string;
   answer(row: Row): string;
   /** What to say where there is no row. */
   unanswered: string;
@@ -29,14 +30,14 @@ export const questions = [
     question: "What were the best and the worst month of the stock with the longest history?",
     // A month counts when the month before it has prices too, and when it is over: its last price is at most three
     // days, a weekend and a holiday, from its end, or prices of a later month follow.
-    sql: `
+    sql: (prices) => `
       with longest as (
-        select stock_id from price_history group by stock_id order by count(*) desc, stock_id limit 1
+        select stock_id from ${prices} group by stock_id order by count(*) desc, stock_id limit 1
       ),
       months as (
         select date_trunc('month', date::timestamp)::date as month, max(date) as last_date,
                (array_agg(coalesce(adjusted_close, close)::float8 order by date desc))[1] as price
-        from price_history
+        from ${prices}
         where stock_id = (select stock_id from longest)
         group by 1
       ),
@@ -62,10 +63,10 @@ export const questions = [
 
   ask<{ name: string; from: string; to: string; return: number; drawdown: number; peak: string; trough: string }>({
     question: "Which stock had the highest return, and what was its largest drawdown on the way?",
-    sql: `
+    sql: (prices) => `
       with prices as (
         select stock_id, date, coalesce(adjusted_close, close)::float8 as price
-        from price_history
+        from ${prices}
         where coalesce(adjusted_close, close) > 0
       ),
       returns as (
@@ -101,9 +102,9 @@ export const questions = [
     question: "What followed within 20 trading days when the RSI fell below 30?",
     // Only a daily series has trading days: its prices are less than two days apart on average (5 a week make 1.4).
     // The first day of each spell below 30 counts, so that one long fall is not counted many times.
-    sql: `
+    sql: (prices) => `
       with longest as (
-        select stock_id from price_history
+        select stock_id from ${prices}
         group by stock_id
         having count(*) > 20 and (max(date) - min(date))::float8 / count(*) < 2
         order by count(*) desc, stock_id
@@ -113,7 +114,7 @@ export const questions = [
         select p.date, t.rsi_14, lag(t.rsi_14) over by_date as rsi_before,
                lead(coalesce(p.adjusted_close, p.close), 20) over by_date::float8
                  / nullif(coalesce(p.adjusted_close, p.close), 0)::float8 - 1 as return
-        from price_history p
+        from ${prices} p
         left join technical_indicators t on t.stock_id = p.stock_id and t.date = p.date
         where p.stock_id = (select stock_id from longest)
         window by_date as (order by p.date)
@@ -142,16 +143,17 @@ export const questions = [
  * @throws UserError when there are no prices, or no tables for them
  */
 export async function answerQuestions(client: pg.ClientBase): Promise<Answer[]> {
-  await requirePrices(client);
+  const prices = await requirePrices(client);
   const answers: Answer[] = [];
   for (const { question, sql, answer, unanswered } of questions) {
-    const { rows } = await client.query(sql);
+    const { rows } = await client.query(sql(prices));
     answers.push({ question, answer: rows[0] ? answer(rows[0]) : unanswered });
   }
   return answers;
 }
 
-async function requirePrices(client: pg.ClientBase): Promise<void> {
+/** @returns what they are read from */
+async function requirePrices(client: pg.ClientBase): Promise<string> {
   const { rows: tables } = await client.query(
     "select to_regclass('price_history') is not null and to_regclass('technical_indicators') is not null as present",
   );
@@ -160,11 +162,13 @@ async function requirePrices(client: pg.ClientBase): Promise<void> {
       why: "The migrations have not been applied to it.",
       fix: "Run `npm run up` first, or name the right database.",
     });
-  const { rows } = await client.query("select exists (select from price_history) as present");
+  const prices = await allPrices(client);
+  const { rows } = await client.query(`select exists (select from ${prices}) as present`);
   if (!rows[0].present)
     throw new UserError("there are no prices to report on", {
       fix: "Load some: `npm run load -- FILE.csv`.",
     });
+  return prices;
 }
 
 /** A share as a person writes it: 0.0123 is +1.2 %. */

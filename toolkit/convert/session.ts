@@ -142,7 +142,7 @@ export async function waitForOlderSnapshots(session: Session, xid: string): Prom
     const { rows } = await client.query(
       `select count(*)::int as older from pg_stat_activity
        where backend_xmin is not null and pid <> pg_backend_pid() and datname = current_database()
-         and backend_type = 'client backend'
+         and coalesce(backend_type, 'client backend') = 'client backend'
          and age(backend_xmin) > age(($1::xid8)::xid)`,
       [xid],
     );

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
+import { allPrices } from "../analysis/prices.ts";
 import { UserError } from "../errors.ts";
 import { say } from "../terminal.ts";
 import type { Batch } from "./batches.ts";
@@ -121,11 +122,11 @@ export async function forgetProgress(client: pg.Client, key: LoadKey): Promise<v
   ]);
 }
 
-/** How many rows price_history holds of a load's symbols between its first and last date. */
+/** How many prices there are, plain or packed, of a load's symbols between its first and last date. */
 export async function countPresent(client: pg.Client, progress: Progress): Promise<number> {
   const { rows } = await client.query(
     `select count(*)::float8 as present
-     from price_history p join stocks s on s.id = p.stock_id
+     from ${await allPrices(client)} p join stocks s on s.id = p.stock_id
      where s.symbol = any ($1) and p.date between $2 and $3`,
     [progress.symbols, progress.firstDate, progress.lastDate],
   );

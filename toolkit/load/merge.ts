@@ -70,7 +70,10 @@ export async function ensureMonths(client: pg.Client, batch: Batch, ready: Set<s
   for (const month of batch.months) ready.add(month);
 }
 
-/** Copies a batch's prices into the staging table and merges them into price_history, inside the open transaction. */
+/**
+ * Stores a batch's prices, inside the open transaction: straight into price_history where it has none of these stocks
+ * in these days, as of a new file or a new day; otherwise by way of the staging table.
+ */
 export async function storePrices(
   client: pg.Client,
   batch: Batch,
@@ -78,25 +81,66 @@ export async function storePrices(
   target: Target,
 ): Promise<Merged> {
   if (batch.prices.size === 0) return { inserted: 0, updated: 0, unchanged: 0 };
-  const copy = client.query(copyFrom(`copy load_stage (symbol, date, ${columns.join(", ")}) from stdin`));
-  await pipeline(Readable.from(copyBlocks(batch.prices.values())), copy);
   const stocks = await lockStocks(client, [...batch.symbols]);
-  const { rows } = await client.query<{ inserted: number; updated: number }>(mergeStatement(columns, target), [
-    batch.firstDate,
-    batch.lastDate,
-    stocks,
-  ]);
+  const where = [batch.firstDate, batch.lastDate, [...stocks.values()]];
+  if (await copyStraight(client, batch, columns, stocks, where))
+    return { inserted: batch.prices.size, updated: 0, unchanged: 0 };
+  await copy(client, `load_stage (symbol, date, ${columns.join(", ")})`, batch.prices.values());
+  const { rows } = await client.query<{ inserted: number; updated: number }>(mergeStatement(columns, target), where);
   const { inserted, updated } = rows[0]!;
   return { inserted, updated, unchanged: batch.prices.size - inserted - updated };
+}
+
+/**
+ * Copies prices into price_history if it has none in their place: comparing would take as long again as storing.
+ * @returns false where it has some, or where somebody who does not lock the stocks stores one at this moment
+ */
+async function copyStraight(
+  client: pg.Client,
+  batch: Batch,
+  columns: PriceColumn[],
+  stocks: Map<string, number>,
+  where: unknown[],
+): Promise<boolean> {
+  const { rows } = await client.query<{ known: boolean }>(
+    "select exists (select from price_history where date between $1 and $2 and stock_id = any ($3)) as known",
+    where,
+  );
+  if (rows[0]!.known) return false;
+  await client.query("savepoint copy_straight");
+  try {
+    await copy(client, `price_history (stock_id, date, ${columns.join(", ")})`, inKeyOrder(batch, stocks));
+    await client.query("release savepoint copy_straight");
+    return true;
+  } catch (error) {
+    if ((error as pg.DatabaseError).code !== "23505") throw error;
+    await client.query("rollback to savepoint copy_straight");
+    return false;
+  }
+}
+
+/** A batch's lines with ids for symbols, ordered by id and date, so that what is read together lies together. */
+function* inKeyOrder(batch: Batch, stocks: Map<string, number>): Generator<string> {
+  const bySymbol = new Map<string, string[]>([...stocks.keys()].map((symbol) => [symbol, []]));
+  for (const line of batch.prices.values()) {
+    const end = line.indexOf("\t");
+    bySymbol.get(line.slice(0, end))!.push(line.slice(end));
+  }
+  // A line goes on with its date, of which a stock has each once: the order of the texts is that of the dates.
+  for (const [symbol, lines] of bySymbol) for (const line of lines.sort()) yield `${stocks.get(symbol)}${line}`;
+}
+
+async function copy(client: pg.Client, into: string, lines: Iterable<string>): Promise<void> {
+  await pipeline(Readable.from(copyBlocks(lines)), client.query(copyFrom(`copy ${into} from stdin`)));
 }
 
 /**
  * Creates the stocks that are new, and locks all of the batch until it commits: two loads of one symbol take turns, so
  * that neither counts the other's prices as its own nor, without a key, inserts a day twice. In one order, lest two
  * loads of many symbols wait for each other. Foreign keys to these stocks are not held up by this kind of lock.
- * @returns the ids
+ * @returns the ids by symbol, in their order
  */
-async function lockStocks(client: pg.Client, symbols: string[]): Promise<number[]> {
+async function lockStocks(client: pg.Client, symbols: string[]): Promise<Map<string, number>> {
   await client.query(
     `insert into stocks (symbol, name)
      select n.symbol, n.symbol from unnest($1::text[]) as n (symbol)
@@ -105,11 +149,11 @@ async function lockStocks(client: pg.Client, symbols: string[]): Promise<number[
      on conflict (symbol) do nothing`,
     [symbols],
   );
-  const { rows } = await client.query<{ id: number }>(
-    "select id from stocks where symbol = any ($1) order by id for no key update",
+  const { rows } = await client.query<{ symbol: string; id: number }>(
+    "select symbol, id from stocks where symbol = any ($1) order by id for no key update",
     [symbols],
   );
-  return rows.map(({ id }) => id);
+  return new Map(rows.map(({ symbol, id }) => [symbol, id]));
 }
 
 /**
@@ -147,9 +191,9 @@ function mergeStatement(columns: PriceColumn[], target: Target): string {
 
 const blockLines = 1_000;
 
-function* copyBlocks(prices: Iterable<string>): Generator<string> {
+function* copyBlocks(all: Iterable<string>): Generator<string> {
   let lines: string[] = [];
-  for (const line of prices) {
+  for (const line of all) {
     lines.push(line);
     if (lines.length < blockLines) continue;
     yield `${lines.join("\n")}\n`;

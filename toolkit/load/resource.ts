@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { basename } from "node:path";
 import type pg from "pg";
 import { deriveFromPrices } from "../analysis/derived.ts";
+import { allPrices } from "../analysis/prices.ts";
 import { type Answer, answerQuestions } from "../analysis/questions.ts";
 import { type Connection, withClient } from "../connection.ts";
 import { messageOf } from "../errors.ts";
@@ -144,7 +145,7 @@ async function countRows(client: pg.ClientBase): Promise<Rows | undefined> {
   if (!tables[0].present) return undefined;
   const { rows } = await client.query<Rows>(
     `with sample as (select id from stocks where symbol = any ($1))
-     select (select count(*)::int from price_history where stock_id in (select id from sample)) as prices,
+     select (select count(*)::int from ${await allPrices(client)} where stock_id in (select id from sample)) as prices,
             (select count(*)::int from technical_indicators where stock_id in (select id from sample)) as indicators`,
     [stocks.map(({ symbol }) => symbol)],
   );

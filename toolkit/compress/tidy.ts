@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import { type Session, withinLockBudget } from "../convert/session.ts";
+import { ensureTrigger } from "./pack.ts";
+import { latePartition, partitionsBefore } from "./store.ts";
+
+// It is only worth a moment's wait: nothing is wrong before it is done, and the next run tries again.
+const longestWait = 10_000;
+
+/**
+ * Puts one partition, for what is written to packed days later, in the place of the emptied monthly ones: planning a
+ * query over hundreds of empty tables takes longer than reading the packed rows. It waits until no snapshot is left that
+ * sees their rows.
+ * @returns whether it is done; where late rows came meanwhile, or a snapshot stays open, the next run does it
+ */
+export async function tidy(session: Session, cutoff: string): Promise<boolean> {
+  const { client } = session;
+  const before = await partitionsBefore(client, cutoff);
+  if (before.every(({ late }) => late)) return true;
+  if (before.some(({ filled }) => filled)) return postponed(session, "rows were written to packed days meanwhile");
+  if (!(await olderSnapshotsEnded(session)))
+    return postponed(session, "a transaction is open that began before the rows were packed");
+  return withinLockBudget(session, "remove the emptied partitions", async () => {
+    await client.query("lock table public.price_history in access exclusive mode");
+    const partitions = await partitionsBefore(client, cutoff);
+    if (partitions.some(({ filled }) => filled))
+      return postponed(session, "rows were written to packed days meanwhile");
+    for (const { name } of partitions) await client.query(`drop table ${name}`);
+    await createLate(session, partitions[0]!.from, partitions.at(-1)!.to);
+    return true;
+  });
+
+  function postponed({ settings: { say } }: Session, why: string): false {
+    say(`the emptied partitions stay for now: ${why}; the next run removes them`);
+    return false;
+  }
+}
+
+/** Makes the partition for what is written to packed days, from one date to before another. */
+export async function createLate(session: Session, from: string, to: string): Promise<void> {
+  const literal = pg.escapeLiteral;
+  await session.client.query(
+    `create table public.${latePartition} partition of public.price_history
+     for values from (${literal(from)}) to (${literal(to)})`,
+  );
+  await ensureTrigger(session, `public.${latePartition}`);
+}
+
+/** Waits until the snapshots that are open now have ended. */
+export async function olderSnapshotsEnded({ client, settings }: Session): Promise<boolean> {
+  const { rows } = await client.query("select pg_current_xact_id()::text as xid");
+  const deadline = Date.now() + Math.min(longestWait, settings.patience);
+  for (;;) {
+    // backend_xmin has 32 bits; a difference in the same epoch is what counts. What kind of session another role's is,
+    // PostgreSQL tells only members of pg_read_all_stats; whoever is told nothing waits for it too.
+    const found = await client.query(
+      `select count(*)::int as older from pg_stat_activity
+       where backend_xmin is not null and pid <> pg_backend_pid() and datname = current_database()
+         and coalesce(backend_type, 'client backend') = 'client backend' and age(backend_xmin) > age(($1::xid8)::xid)`,
+      [rows[0].xid],
+    );
+    if (found.rows[0].older === 0) return true;
+    if (Date.now() > deadline) return false;
+    await sleep(50);
+  }
+}
