@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { type Connection, withClient } from "../toolkit/connection.ts";
 import { load } from "../toolkit/load/load.ts";
 import { applyMigrations } from "../toolkit/migrate/apply.ts";
+import { median } from "../toolkit/perf/samples.ts";
 import { type PriceInput, upsertPrices } from "../toolkit/queries/upsert.ts";
 import { count, say } from "../toolkit/terminal.ts";
 import { makeListings, tradingDays, walk } from "./headline/market.ts";
@@ -75,15 +76,18 @@ export async function bench({ rows = defaultRows }: BenchOptions): Promise<Measu
   }
 }
 
-/** Each way by its best round, and how many times faster the bulk ones are. */
+/**
+ * Each way by the median of its rounds, and how many times faster it is: the median of the ratios within each round,
+ * whose parts met the same machine.
+ */
 function summary(version: string, rows: number, rates: Record<string, number[]>): Measured {
-  const best = Object.fromEntries(Object.entries(rates).map(([name, all]) => [name, Math.max(...all)]));
-  const [single, multi] = [best["row by row"]!, best["1,000 rows a statement"]!];
-  const table = Object.entries(best).map(([name, rate]) => ({
+  const [single, multi] = [rates["row by row"]!, rates["1,000 rows a statement"]!];
+  const against = (own: number[], other: number[]) => median(own.map((rate, round) => rate / other[round]!));
+  const table = Object.entries(rates).map(([name, own]) => ({
     name,
-    rowsPerSecond: Math.round(rate),
-    timesRowByRow: rate / single,
-    timesMultiRow: rate / multi,
+    rowsPerSecond: Math.round(median(own)),
+    timesRowByRow: against(own, single),
+    timesMultiRow: against(own, multi),
   }));
   return {
     result: { version, rows, rates, table },

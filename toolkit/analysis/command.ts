@@ -3,7 +3,7 @@ import { type Connection, withClient } from "../connection.ts";
 import { say } from "../terminal.ts";
 import { answerQuestions, questions } from "./questions.ts";
 
-const usage = `usage: toolkit report [--json]
+const usage = `usage: toolkit analysis [--json]
 
 Answers three questions on the prices in the database:
 ${questions.map(({ question }) => `  - ${question}`).join("\n")}
@@ -15,7 +15,7 @@ Exit code: 0 the questions were asked, 1 there are no prices, 2 wrong usage.`;
 const options = { json: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
 
 /**
- * The command `report`.
+ * The command `analysis`.
  * @returns the exit code
  * @throws UserError when the database holds no prices
  */
@@ -25,7 +25,7 @@ export async function command(argv: string[], connection: Connection): Promise<n
     say(usage);
     return 0;
   }
-  const answers = await withClient(connection, { applicationName: "report" }, answerQuestions);
+  const answers = await withClient(connection, { applicationName: "analysis" }, answerQuestions);
   const text = values.json
     ? JSON.stringify(answers, null, 2)
     : answers.map(({ question, answer }) => `${question}\n  ${answer}`).join("\n");

@@ -33,7 +33,7 @@ export async function requireStore(client: Queryable): Promise<void> {
   const { rows } = await client.query("select to_regclass('packed.price_history_chunk') is not null as present");
   if (!rows[0].present)
     throw new UserError("this database has no place for packed prices", {
-      why: "The migration 0027_packed_prices, which makes it, is not applied.",
+      why: "The migration 0024_packed_prices, which makes it, is not applied.",
       fix: "Apply the migrations: npm run up.",
     });
 }

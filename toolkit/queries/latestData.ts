@@ -41,7 +41,8 @@ export const latestData = defineQuery<LatestData>()({
     limit: whole({ about: "stocks on a page", least: 1, most: 1_000, default: 100 }),
   },
   tables: ["stocks", "sectors", "price_history", "technical_indicators"],
-  sample: "select 100 as limit from stocks limit 1",
+  // Each delisted stock of the page adds the partition of its last month.
+  sample: "select 20 as limit from stocks limit 1",
   expectation: { indexes: ["price_history_pkey", "technical_indicators_pkey"], partitions: 24, buffers: 4_000 },
   statement: ({ stocks, asOf, after, limit }) => ({
     // The page is cut before prices are looked for. A stock that is chosen is found by its symbol.

@@ -36,8 +36,12 @@ test("afterwards the schema is the migrations', `up` goes on to the head, and pr
   expect(await prices(client)).toEqual(rows);
 
   await expect(goBack(connection, { table })).rejects.toThrow(
-    "price_history cannot be put back: views or rules use it: daily_market_summary, weekly_price_summary\n" +
-      "  why: They would go on reading the old table.",
+    "price_history cannot be put back: views or rules use it: packed.price_history\n" +
+      "  why: They would go on reading the old table.\n" +
+      "  fix: Drop them, and create them again afterwards.\n" +
+      "price_history cannot be put back: it has triggers: " +
+      "note_deleted_prices, note_inserted_prices, note_truncated_prices, note_updated_prices\n" +
+      "  why: They would fire for the old table, and copying would have to tell what they do.",
   );
   await clean(connection, { table });
   expect(await status(connection, { table })).toBeUndefined();

@@ -42,7 +42,7 @@ export async function millionPrices(): Promise<TestDatabase> {
              500, i % 500, now() + interval '1 hour'
       from generate_series(1, 50000) as i;
     create index if not exists technical_indicators_date_rsi_14_idx on technical_indicators (date, rsi_14);
-    refresh materialized view daily_market_summary`);
+    select refresh_daily_market_summary()`);
   await database.client.query("vacuum analyze");
   // As in the parameter table of infra/parameters.ts.
   await database.client.query("set random_page_cost = 1.1; set jit = off");
