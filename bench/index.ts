@@ -36,9 +36,17 @@ const benchmarks: Record<
     summary: "packed prices: size, and queries against the plain partitions (--rows, 1,300,000)",
     load: async () => (await import("./compression.ts")).bench,
   },
+  advise: {
+    summary: "the advised indexes against those that people chose, on the application's workload (--rows, 1,000,000)",
+    load: async () => (await import("./advise.ts")).bench,
+  },
   idle: {
     summary: "`up` with nothing to do against an empty program",
     load: async () => (await import("./idle.ts")).bench,
+  },
+  monitor: {
+    summary: "what a snapshot costs the server, beside prometheus-postgres-exporter (--rows, 200,000)",
+    load: async () => (await import("./monitor.ts")).bench,
   },
   ingest: {
     summary: "bulk load against row-by-row and multi-row inserts (--rows, 200,000)",

@@ -8,6 +8,8 @@ import { say } from "./terminal.ts";
 export interface Context {
   /** How the database is backed up. */
   backup: BackupTarget;
+  /** Limits of `check` that the stack's configuration replaces, by name. */
+  thresholds?: Record<string, number>;
 }
 
 /** One command: it gets its own arguments, a connection and its context, and returns the exit code. */
@@ -23,7 +25,7 @@ interface CommandModule {
 /** Every command, loaded only when it is called: a loader should not pay for a reporter. */
 const commands: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
   load: { summary: "load prices from CSV files", load: () => import("./load/command.ts") },
-  report: {
+  analysis: {
     summary: "answer an analyst's questions on the loaded prices",
     load: () => import("./analysis/command.ts"),
   },
@@ -41,9 +43,62 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: "convert a big plain table to monthly partitions while it is in use",
     load: () => import("./convert/command.ts"),
   },
+  compress: { summary: "pack old prices, and unpack them", load: () => import("./compress/command.ts") },
   rds: {
     summary: "describe, restore, promote, upgrade, grow an RDS instance, and rotate its password",
     load: () => import("./rds/command.ts"),
+  },
+  partitions: {
+    summary: "look after partitions: status, ensure, repair, retain, restore",
+    load: () => import("./partitions/command.ts"),
+  },
+  check: {
+    summary: "how the database is: what is wrong, why, and what to do",
+    load: () => import("./monitor/command.ts"),
+  },
+  status: { summary: "watch the database on the terminal", load: () => import("./status/command.ts") },
+  report: {
+    summary: "how the database is, as one page with plots and as JSON",
+    load: () => import("./report/command.ts"),
+  },
+  metrics: {
+    summary: "metrics for Prometheus and CloudWatch, alert rules, a Grafana dashboard",
+    load: () => import("./metrics/command.ts"),
+  },
+  record: { summary: "keep snapshots of the database's numbers", load: () => import("./history/recordCommand.ts") },
+  trends: { summary: "how the recorded numbers went", load: () => import("./history/trendsCommand.ts") },
+  forecast: {
+    summary: "when the disk, the connections and the ids run out",
+    load: () => import("./history/forecastCommand.ts"),
+  },
+  regressions: {
+    summary: "statements that are slower since a deploy",
+    load: () => import("./history/regressionsCommand.ts"),
+  },
+  query: { summary: "ask one of the application's queries", load: () => import("./queries/command.ts") },
+  test: {
+    summary: "test the performance of a database, changing nothing",
+    load: () => import("./perf/command.ts"),
+  },
+  cache: {
+    summary: "watch the tables of cached queries, so that caches hear of changes",
+    load: () => import("./cache/command.ts"),
+  },
+  advise: {
+    summary: "which indexes would serve the workload, proven on a copy",
+    load: () => import("./advise/command.ts"),
+  },
+  tune: {
+    summary: "recommend parameters and pool sizes, compare with the database, write the config",
+    load: () => import("./tune/command.ts"),
+  },
+  maintain: {
+    summary: "vacuum, analyze, rebuild, refresh, prune: what needs it, and no more",
+    load: () => import("./maintain/command.ts"),
+  },
+  "apply-all": {
+    summary: "the first run: checks, backup, migrations, analyze, validation, performance report",
+    load: () => import("./applyAll/command.ts"),
   },
   runbook: { summary: "execute a runbook, step by step", load: () => import("./runbook/command.ts") },
 };
@@ -54,7 +109,7 @@ const noDatabase = [{} as Connection, {} as Context] as const;
 const usage = `usage: toolkit <command> [options]
 
 ${Object.entries(commands)
-  .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`)
   .join("\n")}
 
 Each command explains itself with --help. The database is the one of DATABASE_URL.`;

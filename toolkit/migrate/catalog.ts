@@ -21,7 +21,7 @@ export const scope = `
   schemas as (
     select oid, quote_ident(nspname) as name, nspname
     from pg_namespace n
-    where nspname !~ '^pg_' and nspname not in ('information_schema', 'deploy')
+    where nspname !~ '^pg_' and nspname not in ('information_schema', 'deploy', 'monitoring')
       and not exists (select from extension_members where classid = 'pg_namespace'::regclass and objid = n.oid)
   ),
   relations as (

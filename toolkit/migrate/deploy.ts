@@ -141,7 +141,7 @@ async function isEmpty({ client, situation }: Session): Promise<boolean> {
   const { rows } = await client.query(
     `select not exists (
        select from pg_class c join pg_namespace n on n.oid = relnamespace
-       where relkind in ('r', 'p', 'm', 'f') and nspname !~ '^pg_' and nspname not in ('information_schema', 'deploy')
+       where relkind in ('r', 'p', 'm', 'f') and nspname !~ '^pg_' and nspname not in ('information_schema', 'deploy', 'monitoring')
          and (nspname, relname) <> ('public', 'pgmigrations')
          and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = c.oid and deptype = 'e')
      ) as empty`,

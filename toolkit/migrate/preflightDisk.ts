@@ -61,7 +61,7 @@ export async function diskFindings(
 }
 
 /** The disk of the data folder, in bytes; undefined where the folder is not on this machine, or not ours to know. */
-async function diskOf(
+export async function diskOf(
   client: pg.ClientBase,
   { host }: Connection,
 ): Promise<{ free: number; size: number } | undefined> {

@@ -14,11 +14,12 @@ const openings = /--|\/\*|\$(?:[A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$|[eE]?'|"
  */
 export function splitStatements(sql: string): Statement[] {
   const found: Statement[] = [];
-  let [start, code] = [0, ""];
+  // `words` is the code without its strings, in which a body's BEGIN and END are looked for.
+  let [start, code, words] = [0, "", ""];
   const finish = (end: number) => {
     const leading = sql.slice(start, end).search(/\S/);
     if (code.trim()) found.push({ text: sql.slice(start, end).trim(), line: lineAt(sql, start + leading) });
-    [start, code] = [end + 1, ""];
+    [start, code, words] = [end + 1, "", ""];
   };
   let at = 0;
   for (;;) {
@@ -28,14 +29,17 @@ export function splitStatements(sql: string): Statement[] {
     // A dollar inside a name, as in a$1$, opens nothing.
     const inName = match[0].startsWith("$") && /[\w$]/.test(sql[match.index - 1] ?? "");
     code += sql.slice(at, match.index);
+    words += sql.slice(at, match.index);
     if (inName) {
       code += "$";
+      words += "$";
       at = match.index + 1;
       continue;
     }
     at = match.index + match[0].length;
     if (match[0] === ";") {
-      finish(match.index);
+      if (!isInBody(words)) finish(match.index);
+      else [code, words] = [`${code};`, `${words};`];
       continue;
     }
     const end = closing(sql, match[0], at);
@@ -44,11 +48,25 @@ export function splitStatements(sql: string): Statement[] {
         line: lineAt(sql, match.index),
       });
     if (!/^(--|\/\*)$/.test(match[0])) code += sql.slice(match.index, end);
+    words += " ";
     at = end;
   }
   code += sql.slice(at);
   finish(sql.length);
   return found;
+}
+
+const routine = /^\s*create\s+(?:or\s+replace\s+)?(?:function|procedure)\b/i;
+
+/** Whether a statement, so far, is in the body of an SQL-standard function: between BEGIN ATOMIC and its END. As psql counts. */
+function isInBody(words: string): boolean {
+  if (!routine.test(words)) return false;
+  let depth = 0;
+  for (const [word] of words.toLowerCase().matchAll(/(?<![\w$])(?:begin|case|end)(?![\w$])/g)) {
+    if (word === "begin" || (word === "case" && depth > 0)) depth++;
+    else if (word === "end" && depth > 0) depth--;
+  }
+  return depth > 0;
 }
 
 const names: Record<string, string> = { "'": "a string", '"': "a quoted name", $: "a dollar-quoted string" };

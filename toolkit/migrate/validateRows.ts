@@ -41,7 +41,7 @@ export async function countTables(client: pg.ClientBase, limits = defaultLimits)
        where p.oid = c.oid or p.oid in (select relid from pg_partition_tree(c.oid) where isleaf)
      ) as sum
      where relkind in ('r', 'p') and not relispartition and relpersistence <> 't'
-       and nspname !~ '^pg_' and nspname not in ('information_schema', 'deploy')
+       and nspname !~ '^pg_' and nspname not in ('information_schema', 'deploy', 'monitoring')
        and (nspname, relname) <> ('public', 'pgmigrations')
      order by 1, 2`,
   );

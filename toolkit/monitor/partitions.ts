@@ -79,7 +79,7 @@ export const partitions = question<Row, "aheadDays" | "criticalDays" | "defaultR
       join pg_namespace n on n.oid = t.relnamespace
       left join (select parent, max(until::timestamptz) as until from bounds
                  where until is not null group by parent) b on b.parent = p.partrelid
-      where n.nspname !~ '^pg_'
+      where n.nspname !~ '^pg_' and n.nspname <> 'monitoring'
       order by 1`);
     const findings = found.flatMap((row) => [...ahead(row, limits), ...fallen(row, limits)]);
     return { rows: found.map(({ maker: _, ...row }) => row), findings };

@@ -42,7 +42,7 @@ export async function findTables(client: pg.ClientBase): Promise<PartitionedTabl
      join pg_class c on c.oid = partrelid
      join pg_namespace n on n.oid = relnamespace
      join pg_attribute a on attrelid = c.oid and attnum = partattrs[0]
-     where partstrat = 'r' and partnatts = 1 and nspname <> 'deploy'
+     where partstrat = 'r' and partnatts = 1 and nspname not in ('deploy', 'monitoring')
        and atttypid in ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
      order by nspname, relname`,
   );

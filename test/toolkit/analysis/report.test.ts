@@ -53,14 +53,14 @@ const answers = [
   },
 ];
 
-test("report prints the questions and their answers", async () => {
-  const { code, stdout, stderr } = await toolkit(database, "report");
+test("analysis prints the questions and their answers", async () => {
+  const { code, stdout, stderr } = await toolkit(database, "analysis");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toBe(answers.map(({ question, answer }) => `${question}\n  ${answer}\n`).join(""));
 });
 
-test("report --json prints the same as data", async () => {
-  const { code, stdout } = await toolkit(database, "report", "--json");
+test("analysis --json prints the same as data", async () => {
+  const { code, stdout } = await toolkit(database, "analysis", "--json");
   expect([code, JSON.parse(stdout)]).toEqual([0, answers]);
 });
 
@@ -110,12 +110,12 @@ test("few prices get an answer that says so", async () => {
 });
 
 test("a database without prices, or without tables, gets one message with what to do", async () => {
-  expect(await toolkit(await create("head"), "report")).toEqual({
+  expect(await toolkit(await create("head"), "analysis")).toEqual({
     code: 1,
     stdout: "",
     stderr: "error: there are no prices to report on\n  fix: Load some: `npm run load -- FILE.csv`.\n",
   });
-  expect(await toolkit(await create("empty"), "report")).toEqual({
+  expect(await toolkit(await create("empty"), "analysis")).toEqual({
     code: 1,
     stdout: "",
     stderr:
@@ -125,10 +125,10 @@ test("a database without prices, or without tables, gets one message with what t
   });
 });
 
-test("report explains itself, and refuses what it does not know", async () => {
-  const help = await toolkit(database, "report", "--help");
+test("analysis explains itself, and refuses what it does not know", async () => {
+  const help = await toolkit(database, "analysis", "--help");
   expect(help).toMatchObject({ code: 0, stdout: "" });
-  expect(help.stderr).toMatch(/^usage: toolkit report \[--json\]\n/);
+  expect(help.stderr).toMatch(/^usage: toolkit analysis \[--json\]\n/);
   for (const { question } of answers) expect(help.stderr).toContain(question);
-  expect(await toolkit(database, "report", "--jason")).toMatchObject({ code: 2, stdout: "" });
+  expect(await toolkit(database, "analysis", "--jason")).toMatchObject({ code: 2, stdout: "" });
 });

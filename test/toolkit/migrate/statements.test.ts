@@ -16,6 +16,15 @@ test.each([
   ["a semicolon in a quoted name", 'select ";"; select 2', ['select ";"', "select 2"]],
   ["a function body", "do $x$ begin; end $x$; select $$;$$", ["do $x$ begin; end $x$", "select $$;$$"]],
   ["a dollar inside a name", "select a$1 from b$c$; select 2", ["select a$1 from b$c$", "select 2"]],
+  [
+    "the body of an SQL-standard function",
+    "create function f() returns int begin atomic select case when true then 1 end; select 'end;'; end; begin; end",
+    [
+      "create function f() returns int begin atomic select case when true then 1 end; select 'end;'; end",
+      "begin",
+      "end",
+    ],
+  ],
   ["comments alone", "-- one;\n/* two; /* three; */ */ ;", []],
   ["a comment before a statement", "-- one;\nselect 1", ["-- one;\nselect 1"]],
 ])("statements are split as psql does: %s", (_what, sql, expected) => {

@@ -1,0 +1,63 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { run, stepsOf } from "./support.ts";
+
+let database: TestDatabase;
+const only = ["partitions", "summaries", "retention", "compression", "history", "backups"];
+
+beforeAll(async () => {
+  database = await createDatabase({ template: "head" });
+});
+afterAll(() => database.drop());
+
+test("partitions are made ahead, prices are summed up, old ones are packed where it is asked for; then nothing is left", async () => {
+  const { client } = database;
+  const { rows } = await client.query(
+    "select partition::text as name from partition_bounds('public.price_history') where from_date > current_date limit 1",
+  );
+  await client.query(`drop table ${rows[0].name}`);
+  await client.query(`
+    insert into stocks (symbol, name) values ('ONE', 'One');
+    select ensure_partitions('price_history', '2020-01-01', '2020-02-29');
+    insert into price_history (stock_id, date, open, high, low, close, volume)
+    select 1, date, 1, 1, 1, 1, 1 from generate_series('2020-01-02'::date, '2020-02-10', '1 day') as date`);
+  const expected = [
+    ["partitions", "public.price_history", "done"],
+    ["summaries", "daily_market_summary, weekly_price_summary", "done"],
+  ];
+  const said: string[] = [];
+  expect(stepsOf(await run(database, { only, say: (line) => said.push(line) }))).toEqual(expected);
+  expect(said).toContainEqual(expect.stringMatching(/^summaries: daily_market_summary, weekly_price_summary: done, /));
+  const made = await client.query(
+    "select to_regclass($1) is not null as made, (select count(*)::int from daily_market_summary where sector = 'All') as days",
+    [rows[0].name],
+  );
+  expect(made.rows[0]).toEqual({ made: true, days: 40 });
+  expect((await run(database, { only })).steps).toEqual([]);
+  const packing = { only, packOlderThan: "2 years" };
+  expect(stepsOf(await run(database, packing))).toEqual([["compression", "price_history", "done"]]);
+  expect((await run(database, packing)).steps).toEqual([]);
+});
+
+test("backups are removed where it is said how many stay, and only then", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "maintain-"));
+  try {
+    for (const day of ["01", "02", "03"]) {
+      await mkdir(join(folder, `backup-${day}`));
+      const manifest = { format: 1, madeAt: `2026-01-${day}T00:00:00.000Z`, bytes: 1000 };
+      await writeFile(join(folder, `backup-${day}`, "manifest.json"), JSON.stringify(manifest));
+    }
+    const backup = { kind: "auto", directory: folder } as const;
+    expect((await run(database, { only: ["backups"], backup })).steps).toEqual([]);
+    const { steps } = await run(database, { only: ["backups"], backup, backupCount: 1 });
+    expect(steps).toMatchObject([
+      { object: folder, why: "not to be kept: backup-01, backup-02, 2 kB", result: "done" },
+    ]);
+    expect((await readdir(folder)).filter((name) => !name.startsWith("."))).toEqual(["backup-03"]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
