@@ -127,7 +127,10 @@ function figures({ requests }: Headline): string {
       before.buffers,
       after.buffers,
     ]
-      .map((cell) => `<td>${typeof cell === "number" ? (cell < 100 && !Number.isInteger(cell) ? cell.toFixed(2) : count(cell)) : cell}</td>`)
+      .map(
+        (cell) =>
+          `<td>${typeof cell === "number" ? (cell < 100 && !Number.isInteger(cell) ? cell.toFixed(2) : count(cell)) : cell}</td>`,
+      )
       .join(""),
   );
   const heads = [

@@ -86,7 +86,8 @@ export const tableHealth = question<TableHealth, Names>({
       ),
     );
     rows.sort((one, other) => one.score - other.score);
-    return { rows, findings: rows.filter(({ score }) => score < limits.score).map((row) => findingOf(row, limits)) };
+    const poor = rows.filter(({ score, deductions }) => deductions.length > 0 && score < limits.score);
+    return { rows, findings: poor.map((row) => findingOf(row, limits)) };
   },
 });
 

@@ -1,11 +1,12 @@
 const longest = 100;
 
-// E'…' with backslashes, '…', $tag$…$tag$; also where the end is missing. An identifier before the $ is none of it.
-const literals = /\be'(?:[^'\\]|\\.|'')*'?|'(?:[^']|'')*'?|(?<!\w)\$(?:[a-z_]\w*)?\$[\s\S]*/gi;
+// E'…' with backslashes, '…', $tag$…$tag$; also where the end is missing. An identifier before the $ is none of it. Quoted
+// identifiers come first: an apostrophe in one begins no literal.
+const literals = /"(?:[^"]|"")*"|\be'(?:[^'\\]|\\.|'')*'?|'(?:[^']|'')*'?|(?<!\w)\$(?:[a-z_]\w*)?\$[\s\S]*/gi;
 
 /** A statement without its literals, which may be secret: for messages, and for reading what it does. */
 export function withoutLiterals(text: string): string {
-  return text.replace(literals, "'…'");
+  return text.replace(literals, (found) => (found.startsWith('"') ? found : "'…'"));
 }
 
 /** A statement for people: on one line, without literals, shortened. */
