@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
+import { refreshViews } from "../../toolkit/analysis/views.ts";
 import { type Connection, withClient } from "../../toolkit/connection.ts";
 import { applyMigrations } from "../../toolkit/migrate/apply.ts";
 import { readMigrations } from "../../toolkit/migrate/files.ts";
@@ -50,10 +51,7 @@ export async function makeDatabases(server: Connection, sizes: Sizes): Promise<D
     );
     await applyMigrations(after, { directory: "migrations" });
     await withClient(after, {}, async (client) => {
-      for (const view of ["daily_market_summary", "weekly_price_summary"])
-        await client.query(`do $$ begin
-          if (select relkind from pg_class where oid = '${view}'::regclass) = 'm' then refresh materialized view ${view}; end if;
-        end $$`);
+      await refreshViews(client);
       await client.query("vacuum (analyze)");
     });
     return { before, after, seconds: { load, migrate: (performance.now() - started) / 1000 }, drop };

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { type Session, withinLockBudget } from "../convert/session.ts";
+import { olderSnapshots, type Session, withinLockBudget } from "../convert/session.ts";
 import { ensureTrigger } from "./pack.ts";
 import { latePartition, partitionsBefore } from "./store.ts";
 
@@ -51,15 +51,7 @@ export async function olderSnapshotsEnded({ client, settings }: Session): Promis
   const { rows } = await client.query("select pg_current_xact_id()::text as xid");
   const deadline = Date.now() + Math.min(longestWait, settings.patience);
   for (;;) {
-    // backend_xmin has 32 bits; a difference in the same epoch is what counts. What kind of session another role's is,
-    // PostgreSQL tells only members of pg_read_all_stats; whoever is told nothing waits for it too.
-    const found = await client.query(
-      `select count(*)::int as older from pg_stat_activity
-       where backend_xmin is not null and pid <> pg_backend_pid() and datname = current_database()
-         and coalesce(backend_type, 'client backend') = 'client backend' and age(backend_xmin) > age(($1::xid8)::xid)`,
-      [rows[0].xid],
-    );
-    if (found.rows[0].older === 0) return true;
+    if ((await olderSnapshots(client, rows[0].xid)) === 0) return true;
     if (Date.now() > deadline) return false;
     await sleep(50);
   }

@@ -129,6 +129,19 @@ async function longestTransactions(client: pg.ClientBase): Promise<string> {
   return rows.map(({ holder }) => holder).join(", ") || "sessions that have ended since";
 }
 
+/** How many sessions of this database have a snapshot from before a transaction. */
+export async function olderSnapshots(client: pg.ClientBase, xid: string): Promise<number> {
+  // backend_xmin has 32 bits; a difference in the same epoch is what counts. What kind of session another role's is,
+  // PostgreSQL tells only members of pg_read_all_stats; whoever is told nothing counts it too.
+  const { rows } = await client.query(
+    `select count(*)::int as older from pg_stat_activity
+     where backend_xmin is not null and pid <> pg_backend_pid() and datname = current_database()
+       and coalesce(backend_type, 'client backend') = 'client backend' and age(backend_xmin) > age(($1::xid8)::xid)`,
+    [xid],
+  );
+  return rows[0].older;
+}
+
 /**
  * Waits until no transaction is left that saw the database before another one.
  * @param xid the other transaction
@@ -138,15 +151,7 @@ export async function waitForOlderSnapshots(session: Session, xid: string): Prom
   const { client, settings } = session;
   const deadline = Date.now() + settings.patience;
   for (let told = false; ; told = true) {
-    // backend_xmin has 32 bits; a difference in the same epoch is what counts.
-    const { rows } = await client.query(
-      `select count(*)::int as older from pg_stat_activity
-       where backend_xmin is not null and pid <> pg_backend_pid() and datname = current_database()
-         and coalesce(backend_type, 'client backend') = 'client backend'
-         and age(backend_xmin) > age(($1::xid8)::xid)`,
-      [xid],
-    );
-    if (rows[0].older === 0) return;
+    if ((await olderSnapshots(client, xid)) === 0) return;
     const holders = await longestTransactions(client);
     if (Date.now() > deadline)
       throw new UserError("the tables cannot be exchanged: a transaction has seen the database before the copy", {

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import type { Context } from "../cli.ts";
 import { type Connection, isLoopback } from "../connection.ts";
 import { messageOf, UserError } from "../errors.ts";
-import { limitOptions, limitsOf, limitUsage } from "../status/limits.ts";
+import { limitOptions, limitsOf, limitUsage } from "../monitor/limits.ts";
 import { Sampler } from "../status/sampler.ts";
 import { say } from "../terminal.ts";
 import { type CloudWatchPlace, putMetrics } from "./cloudwatch.ts";

@@ -3,11 +3,12 @@ import type { Context } from "../cli.ts";
 import { type Connection, withClient } from "../connection.ts";
 import { UserError } from "../errors.ts";
 import { say } from "../terminal.ts";
+import { limitOptions, limitsOf, limitUsage } from "./limits.ts";
 import type { Question } from "./question.ts";
 import { questions } from "./questions.ts";
 import { answerLines, findingLines, thresholdLines } from "./show.ts";
 import { snapshot } from "./snapshot.ts";
-import { allThresholds, checkOverrides, type Overrides, parseOverrides, readOverrides } from "./thresholds.ts";
+import { allThresholds, parseOverrides } from "./thresholds.ts";
 
 const usage = `usage: toolkit check [QUESTION…] [options]
 
@@ -15,8 +16,7 @@ Asks the database how it is, and says what is wrong, why, and what to do. It onl
 
 ${questions.map(({ name, title }) => `  ${name.padEnd(13)} ${title}`).join("\n")}
 
-  --threshold NAME=VALUE   another limit, as connections.usedPercent=70; may be repeated
-  --thresholds FILE.json   other limits, as {"connections.usedPercent": 70}
+${limitUsage}
   --list                   every threshold with its value, its reason and its source
   --json                   print the snapshot as JSON
 
@@ -25,8 +25,7 @@ Limits come from --threshold, then --thresholds, then the stack's database:thres
 Exit code: 0 nothing is critical, 1 something is, 2 wrong usage.`;
 
 const options = {
-  threshold: { type: "string", multiple: true, default: [] as string[] },
-  thresholds: { type: "string" },
+  ...limitOptions,
   list: { type: "boolean" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -47,22 +46,14 @@ export async function needsDatabase(argv: string[]): Promise<boolean> {
  * @returns the exit code
  * @throws UserError (exit code 2) for a question or a threshold that there is not
  */
-export async function command(
-  argv: string[],
-  connection: Connection,
-  context: Context & { thresholds?: Overrides },
-): Promise<number> {
+export async function command(argv: string[], connection: Connection, context: Context): Promise<number> {
   const { values, positionals } = parse(argv);
   if (values.help) {
     say(usage);
     return 0;
   }
   const asked = chosen(positionals);
-  const limits = {
-    ...checkOverrides(context.thresholds ?? {}, "database:thresholds"),
-    ...(values.thresholds ? await readOverrides(values.thresholds) : {}),
-    ...parseOverrides(values.threshold),
-  };
+  const limits = await limitsOf(values, context);
   if (values.list) {
     const listed = allThresholds(asked).map((one) => ({ ...one, value: limits[one.name] ?? one.value }));
     print(values.json ? [JSON.stringify(listed, null, 2)] : thresholdLines(listed));

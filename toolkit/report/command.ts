@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import type { Context } from "../cli.ts";
 import type { Connection } from "../connection.ts";
 import { messageOf, UserError } from "../errors.ts";
-import { limitOptions, limitsOf, limitUsage } from "../status/limits.ts";
+import { limitOptions, limitsOf, limitUsage } from "../monitor/limits.ts";
 import { say } from "../terminal.ts";
 import { page } from "./page.ts";
 import { makeReport, type Report } from "./report.ts";

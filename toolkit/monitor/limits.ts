@@ -1,5 +1,5 @@
 import type { Context } from "../cli.ts";
-import { checkOverrides, type Overrides, parseOverrides, readOverrides } from "../monitor/thresholds.ts";
+import { checkOverrides, type Overrides, parseOverrides, readOverrides } from "./thresholds.ts";
 
 /** The options by which a command takes other limits, for parseArgs. */
 export const limitOptions = {
