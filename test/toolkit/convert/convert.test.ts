@@ -3,7 +3,7 @@ import { clean, convert, goBack, status } from "../../../toolkit/convert/convert
 import { applyMigrations } from "../../../toolkit/migrate/apply.ts";
 import { schemaLines } from "../../../toolkit/migrate/fingerprint.ts";
 import { createDatabase } from "../../support/database.ts";
-import { runKilledAt } from "./child.ts";
+import { runKilledAt } from "../../support/killedAt.ts";
 import { emptyDatabase, fill, plainDatabase, prices } from "./prices.ts";
 
 const table = "price_history";
@@ -55,7 +55,7 @@ test("afterwards the schema is the migrations', `up` goes on to the head, and pr
 test("a copy that was interrupted notices what was done meanwhile, also a truncate", async () => {
   const { connection, client } = await plainDatabase();
   await fill(client);
-  await runKilledAt(connection, "convert", { table, batchBlocks: 1 }, 40);
+  await runKilledAt(connection, ["convert/convert", "convert"], { table, batchBlocks: 1 }, 40);
   expect(await status(connection, { table })).toMatchObject({ phase: "copying" });
   await expect(
     applyMigrations(connection, { directory: "migrations", to: "0018_price_history_by_month" }),
@@ -73,7 +73,7 @@ test("a copy that was interrupted notices what was done meanwhile, also a trunca
 test("a table that was rewritten meanwhile is copied again", async () => {
   const { connection, client } = await plainDatabase();
   await fill(client);
-  await runKilledAt(connection, "convert", { table, batchBlocks: 1 }, 40);
+  await runKilledAt(connection, ["convert/convert", "convert"], { table, batchBlocks: 1 }, 40);
   await client.query("delete from price_history where stock_id = 5");
   await client.query("vacuum full price_history");
   const rows = await prices(client);
@@ -98,7 +98,7 @@ test("a comparison that finds a difference stops before the exchange", async () 
   const { connection, client } = await plainDatabase();
   await fill(client);
   for (let n = 60; (await status(connection, { table }))?.phase !== "mirrored"; n += 3)
-    await runKilledAt(connection, "convert", { table }, n);
+    await runKilledAt(connection, ["convert/convert", "convert"], { table }, n);
   await client.query(`update deploy.price_history set close = close + 1 where stock_id = 5 and date = '2024-02-01';
                       delete from deploy.price_history where stock_id = 6 and date = '2024-03-01'`);
   await expect(convert(connection, { table })).rejects.toThrow(

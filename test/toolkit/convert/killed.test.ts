@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { convert, goBack } from "../../../toolkit/convert/convert.ts";
-import { runKilledAt } from "./child.ts";
+import { runKilledAt } from "../../support/killedAt.ts";
 import { fill, plainDatabase, prices } from "./prices.ts";
 import { startTraffic } from "./traffic.ts";
 
@@ -15,7 +15,7 @@ test("killed at one query after another, under traffic, no row is lost and none 
 
   let kills = 0;
   for (let n = firstKill; ; n += 13) {
-    const { code, signal, stderr } = await runKilledAt(connection, "convert", options, n);
+    const { code, signal, stderr } = await runKilledAt(connection, ["convert/convert", "convert"], options, n);
     if (code === 0) break;
     expect({ signal, stderr }).toEqual({ signal: "SIGKILL", stderr: "" });
     kills++;
@@ -25,13 +25,13 @@ test("killed at one query after another, under traffic, no row is lost and none 
 
   // The way back, the same way. Once it is taken, there is nothing to put back.
   for (let n = firstKill; ; n += 5) {
-    const { code, signal, stderr } = await runKilledAt(connection, "goBack", options, n);
+    const { code, signal, stderr } = await runKilledAt(connection, ["convert/convert", "goBack"], options, n);
     if (code === 0 || stderr.includes("there is nothing to put back")) break;
     expect(signal).toBe("SIGKILL");
     kills++;
   }
   for (let n = firstKill; ; n += 13) {
-    const { code, signal, stderr } = await runKilledAt(connection, "finish", options, n);
+    const { code, signal, stderr } = await runKilledAt(connection, ["convert/convert", "finish"], options, n);
     if (code === 0) break;
     expect({ signal, stderr }).toEqual({ signal: "SIGKILL", stderr: "" });
     kills++;

@@ -3,7 +3,8 @@ import { expect, test } from "@jest/globals";
 import { connect } from "../../../toolkit/connection.ts";
 import { repairPartitions } from "../../../toolkit/partitions/repair.ts";
 import { partitionStatus } from "../../../toolkit/partitions/status.ts";
-import { contentsOf, forgottenTable, oddDatabase, runKilledAt } from "./support.ts";
+import { runKilledAt } from "../../support/killedAt.ts";
+import { contentsOf, forgottenTable, oddDatabase } from "./support.ts";
 
 test("killed at one query after another, under traffic, each reader sees each row, and none is lost or doubled", async () => {
   const { connection, client } = await oddDatabase();
@@ -51,7 +52,12 @@ test("killed at one query after another, under traffic, each reader sees each ro
   })();
   let kills = 0;
   for (let n = 5; ; n += 19) {
-    const { code, signal, stderr } = await runKilledAt(connection, ["repair", "repairPartitions"], { table }, n);
+    const { code, signal, stderr } = await runKilledAt(
+      connection,
+      ["partitions/repair", "repairPartitions"],
+      { table },
+      n,
+    );
     if (code === 0) break;
     expect({ signal, stderr }).toEqual({ signal: "SIGKILL", stderr: "" });
     kills++;

@@ -9,7 +9,8 @@ import { restorePartition } from "../../../toolkit/partitions/restore.ts";
 import { retainPartitions } from "../../../toolkit/partitions/retain.ts";
 import { procedureSql, schedule } from "../../../toolkit/partitions/schedule.ts";
 import { chooseTables } from "../../../toolkit/partitions/tables.ts";
-import { contentsOf, oddDatabase, runKilledAt } from "./support.ts";
+import { runKilledAt } from "../../support/killedAt.ts";
+import { contentsOf, oddDatabase } from "./support.ts";
 
 const table = '"Odd.Place"."Days"';
 
@@ -32,7 +33,12 @@ test("killed at one query after another, each expired partition is archived, and
   let kills = 0;
   for (let n = 6; ; n += 5) {
     const options = { table, policy, directory };
-    const { code, signal, stderr } = await runKilledAt(connection, ["retain", "retainPartitions"], options, n);
+    const { code, signal, stderr } = await runKilledAt(
+      connection,
+      ["partitions/retain", "retainPartitions"],
+      options,
+      n,
+    );
     if (code === 0) break;
     expect({ signal, stderr }).toEqual({ signal: "SIGKILL", stderr: "" });
     kills++;

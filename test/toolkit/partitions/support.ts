@@ -1,7 +1,5 @@
-import { spawn } from "node:child_process";
 import { afterAll } from "@jest/globals";
 import type pg from "pg";
-import { type Connection, connectionString } from "../../../toolkit/connection.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
 const open: TestDatabase[] = [];
@@ -47,45 +45,4 @@ export async function forgottenTable(client: pg.ClientBase, rows = 3_000): Promi
 export async function contentsOf(client: pg.ClientBase, table: string): Promise<string[]> {
   const { rows } = await client.query<{ row: string }>(`select t::text as row from ${table} t`);
   return rows.map(({ row }) => row).sort();
-}
-
-/** Calls an exported function in a process of its own that kills itself (SIGKILL) before or after its n-th query. */
-export function runKilledAt(
-  connection: Connection,
-  [module, action]: [string, string],
-  options: object,
-  n: number,
-): Promise<{ code: number | null; signal: NodeJS.Signals | null; stderr: string }> {
-  const code = `
-    import pg from "pg";
-    import { parseConnectionString } from "./toolkit/connection.ts";
-    import { ${action} } from "./toolkit/partitions/${module}.ts";
-    import { report } from "./toolkit/cli.ts";
-    const query = pg.Client.prototype.query;
-    let sent = 0;
-    const die = () => process.kill(process.pid, "SIGKILL");
-    pg.Client.prototype.query = function (...args) {
-      sent++;
-      if (sent >= ${n} && sent % 2 === 0) die();
-      const result = query.apply(this, args);
-      if (sent >= ${n}) setImmediate(die);
-      return result;
-    };
-    try {
-      await ${action}(parseConnectionString(process.env.DATABASE_URL), ${JSON.stringify(options)});
-    } catch (error) {
-      process.exitCode = report(error);
-    }`;
-  const { NODE_OPTIONS, ...env } = process.env;
-  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", code], {
-    env: { ...env, DATABASE_URL: connectionString(connection) },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let stderr = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  return new Promise((done) => {
-    child.on("close", (code, signal) => done({ code, signal, stderr }));
-  });
 }

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { type Connection, connectionString } from "../../../toolkit/connection.ts";
+import { type Connection, connectionString } from "../../toolkit/connection.ts";
 
 /** How a run in a process of its own ended. */
 export interface Ended {
@@ -9,19 +9,20 @@ export interface Ended {
 }
 
 /**
- * Calls a function of toolkit/convert in a process of its own that kills itself (SIGKILL) at its n-th query: before an
- * even one is sent, right after an odd one was.
+ * Calls a function of the toolkit in a process of its own that kills itself (SIGKILL) at its n-th query: before an even
+ * one is sent, right after an odd one was.
+ * @param module below toolkit/, without its ending
  */
 export function runKilledAt(
   connection: Connection,
-  action: "convert" | "finish" | "goBack" | "clean",
+  [module, action]: readonly [module: string, action: string],
   options: object,
   n: number,
 ): Promise<Ended> {
   const code = `
     import pg from "pg";
     import { parseConnectionString } from "./toolkit/connection.ts";
-    import { ${action} } from "./toolkit/convert/convert.ts";
+    import { ${action} } from "./toolkit/${module}.ts";
     import { report } from "./toolkit/cli.ts";
     const query = pg.Client.prototype.query;
     let sent = 0;
