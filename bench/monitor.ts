@@ -7,11 +7,11 @@ import { type Connection, clientConfig, connectionString, withClient } from "../
 import { makeDays } from "../toolkit/history/days.ts";
 import { recordSnapshot } from "../toolkit/history/record.ts";
 import { ensureHistory } from "../toolkit/history/schema.ts";
-import { median } from "../toolkit/history/theilSen.ts";
 import { applyMigrations } from "../toolkit/migrate/apply.ts";
 import { freePort } from "../toolkit/migrate/locks/scratchFolder.ts";
 import { snapshot } from "../toolkit/monitor/snapshot.ts";
 import { bytes } from "../toolkit/monitor/texts.ts";
+import { median } from "../toolkit/statistics.ts";
 import { count, say } from "../toolkit/terminal.ts";
 import { loadMarket, sizesFor } from "./headline/load.ts";
 import type { BenchOptions, Measured } from "./index.ts";

@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 import type pg from "pg";
+import { percentile } from "../../toolkit/statistics.ts";
 
 /** Latencies of one request, in milliseconds. */
 export interface Latencies {
@@ -9,15 +10,8 @@ export interface Latencies {
   p99: number;
 }
 
-/** The p-th percentile by nearest rank: a value that was really measured. */
-export function percentile(sorted: readonly number[], p: number): number {
-  return sorted[Math.max(Math.ceil((p / 100) * sorted.length) - 1, 0)] ?? Number.NaN;
-}
-
 export function latencies(times: readonly number[]): Latencies {
-  const sorted = times.toSorted((a, b) => a - b);
-  const [p50, p95, p99] = [50, 95, 99].map((p) => percentile(sorted, p));
-  return { runs: sorted.length, p50: p50!, p95: p95!, p99: p99! };
+  return { runs: times.length, p50: percentile(times, 50), p95: percentile(times, 95), p99: percentile(times, 99) };
 }
 
 /** Runs something again and again, at least once, until the runs or the seconds are used up. */

@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { median } from "../statistics.ts";
 import type { Statement } from "./workload.ts";
 
 /** A node of a plan, as EXPLAIN (FORMAT JSON) gives it. */
@@ -57,12 +58,6 @@ export async function measure(client: pg.Client, { text, values }: Statement, le
   }
   // The first run also reads the catalog, and fills the caches.
   return { plan: plan!, ms: median(times.length > 1 ? times.slice(1) : times) };
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 export function nodesOf(plan: PlanNode): PlanNode[] {

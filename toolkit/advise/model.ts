@@ -1,4 +1,5 @@
-import { median, nodesOf, type PlanNode } from "./measure.ts";
+import { median } from "../statistics.ts";
+import { nodesOf, type PlanNode } from "./measure.ts";
 
 /** A plan that was measured: what the planner said of it, and the milliseconds that it took. */
 export interface Example {

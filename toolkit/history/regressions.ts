@@ -1,10 +1,10 @@
 import { things } from "../monitor/texts.ts";
 import type { Queryable } from "../queryable.ts";
+import { median } from "../statistics.ts";
 import { type Deploy, readDeploys } from "./deploys.ts";
 import { chanceOfLarger, standing } from "./rankTest.ts";
 import { increases, readSeries, type Series } from "./read.ts";
 import { requireHistory } from "./schema.ts";
-import { median } from "./theilSen.ts";
 import { day } from "./times.ts";
 
 /** A statement that is slower since a deploy. Times of calls in milliseconds. */

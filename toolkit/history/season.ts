@@ -1,4 +1,5 @@
-import { autocorrelation, median, theilSen, type Value } from "./theilSen.ts";
+import { median } from "../statistics.ts";
+import { autocorrelation, theilSen, type Value } from "./theilSen.ts";
 
 /** What a history comes down to before a line is laid through it. */
 export interface Regular {

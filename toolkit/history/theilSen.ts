@@ -1,3 +1,4 @@
+import { median } from "../statistics.ts";
 /** Numbers in the order of `t`. */
 export interface Value {
   t: number;
@@ -16,13 +17,6 @@ export interface Line {
 
 /** Of 95 %, two-sided, in standard deviations. */
 export const z95 = 1.96;
-
-/** The middle one; the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((one, other) => one - other);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
-}
 
 /**
  * The line of Theil and Sen: its slope is the median of the slopes between any two values, which a quarter of wild ones

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { messageOf, UserError } from "../errors.ts";
+import { median } from "../statistics.ts";
 import { limits } from "./limits.ts";
-import { median, spread } from "./samples.ts";
+import { spread } from "./samples.ts";
 
 /** The form of the stored result; a change that readers notice raises it. */
 export const formatVersion = 1;

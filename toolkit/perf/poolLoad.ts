@@ -1,10 +1,11 @@
 import type pg from "pg";
 import { createPool } from "../pool/pool.ts";
 import { statementOf } from "../queries/query.ts";
+import { median, percentile } from "../statistics.ts";
 import type { Check, Row } from "./check.ts";
 import { findKnee, rampUp, type Step } from "./knee.ts";
 import { limits } from "./limits.ts";
-import { median, percentile, rounded } from "./samples.ts";
+import { rounded } from "./samples.ts";
 import { readOnly } from "./session.ts";
 
 // What every database can be asked, and hardly feels: a few rows of the catalog, by an index.

@@ -1,14 +1,4 @@
-/** The median: of an even number of values, the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return sorted.length % 2 === 1 ? sorted[Math.floor(middle)]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-/** The p-th percentile by nearest rank: a value that was really measured. */
-export function percentile(values: readonly number[], p: number): number {
-  return values.toSorted((a, b) => a - b)[Math.max(Math.ceil((p / 100) * values.length) - 1, 0)]!;
-}
+import { median } from "../statistics.ts";
 
 // Makes the median absolute deviation of normal values their standard deviation.
 const normal = 1.4826;

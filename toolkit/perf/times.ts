@@ -1,8 +1,9 @@
 import type pg from "pg";
 import { type Statement, statementOf } from "../queries/query.ts";
+import { median } from "../statistics.ts";
 import { compareRuns } from "./baseline.ts";
 import { type Check, type Row, rowOfFailure, type Session } from "./check.ts";
-import { median, rounded, timed } from "./samples.ts";
+import { rounded, timed } from "./samples.ts";
 
 const [fewestRounds, mostRounds, repeats] = [5, 15, 3];
 

@@ -1,8 +1,9 @@
 import pg from "pg";
+import { median } from "../statistics.ts";
 import { type Check, type Row, rowOfFailure, type Session } from "./check.ts";
 import { limits } from "./limits.ts";
 import { type Pattern, patterns } from "./patterns.ts";
-import { median, rounded, spread, timed } from "./samples.ts";
+import { rounded, spread, timed } from "./samples.ts";
 
 const [fewestRounds, mostRounds] = [3, 15];
 

@@ -1,4 +1,3 @@
-import * as echarts from "echarts";
 import { cacheHits } from "../monitor/cacheHits.ts";
 import { connections } from "../monitor/connections.ts";
 import { deadTuples } from "../monitor/deadTuples.ts";
@@ -9,7 +8,8 @@ import { bytes, percent } from "../monitor/texts.ts";
 import { rowsOf } from "../status/sampler.ts";
 import { sessions } from "../status/sessions.ts";
 import { count } from "../terminal.ts";
-import { Html } from "./html.ts";
+import { draw } from "./draw.ts";
+import type { Html } from "./html.ts";
 import type { Report } from "./report.ts";
 
 const [blue, light, green, yellow, red] = ["#2f6f9f", "#9cc3de", "#3c8a4e", "#c9962b", "#b4483c"];
@@ -164,13 +164,4 @@ function bars(
 function shortened(name: string): string {
   const letters = [...name.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, " ")];
   return letters.length > longestName ? `${letters.slice(0, longestName - 1).join("")}…` : letters.join("");
-}
-
-function draw(height: number, option: echarts.EChartsCoreOption): Html {
-  const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width: 940, height });
-  chart.setOption({ animation: false, textStyle: { fontFamily: "sans-serif" }, ...option });
-  const svg = chart.renderToSVGString();
-  // It keeps timers otherwise, and the process alive.
-  chart.dispose();
-  return new Html(svg);
 }
