@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type pg from "pg";
 import { connect } from "../../../toolkit/connection.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
-import { ask, untilWaiting } from "./support.ts";
+import { ask, until, untilWaiting } from "./support.ts";
 
 let database: TestDatabase;
 const others: pg.Client[] = [];
@@ -65,6 +65,12 @@ test("a transaction that sits idle and one that runs long are found, and a short
   await idle.query("select 'a secret'");
   const long = await session("report");
   const running = long.query("select pg_sleep(30)").catch(() => {});
+  await until(async () => {
+    const { rowCount } = await database.client.query(
+      "select from pg_stat_activity where application_name = 'report' and wait_event = 'PgSleep'",
+    );
+    return rowCount === 1;
+  });
   const none = await ask(database.client, "transactions");
   expect(none.findings).toEqual([]);
   const limits = { "transactions.idleSeconds": 0, "transactions.longSeconds": 0 };
