@@ -98,12 +98,13 @@ async function prepare(
 async function carryOut(session: Session, record: RunRecord, options: DeployOptions): Promise<Applied> {
   const { client, situation, plan } = session;
   session.goesBack = options.autoRollback;
+  session.records = record;
   let attempted: MigrationFile | undefined;
   const ran: MigrationFile[] = [];
   try {
     const { lines } = await applyAll(session, plan.pending, async (migration, rendered) => {
       attempted = migration;
-      const step = { kind: "statement", migration: migration.name } as const;
+      const step = { kind: "statement", migration: migration.name, along: rendered.transactional } as const;
       await recordStep(client, record, step, (measured) => apply(session, migration, rendered, measured));
       ran.push(migration);
     });

@@ -36,6 +36,14 @@ export interface Entry {
   finishedAt?: Date;
 }
 
+/**
+ * Lets the present transaction end before its log is on disk. A server that crashes loses the end of its log and nothing
+ * before it: what a later migration commits is never kept without what the journal said before it, and a step whose end is
+ * lost is closed as interrupted. That spares such a record its wait for the disk.
+ * @see https://www.postgresql.org/docs/current/wal-async-commit.html
+ */
+export const unhurried = "select set_config('synchronous_commit', 'off', true)";
+
 /** Reads the journal; an absent one is an empty one. */
 export async function readJournal(client: pg.ClientBase): Promise<Journal> {
   const found = await client.query("select to_regclass('deploy.recorded_schema') is not null as present");
@@ -61,6 +69,7 @@ export async function ensureJournal(client: pg.ClientBase): Promise<void> {
   try {
     // One text, hence one transaction: both tables or none.
     await client.query(`
+      ${unhurried};
       ${rows[0].schema ? "" : "create schema deploy;"}
       create table deploy.migration (
         name text primary key,
@@ -94,7 +103,7 @@ export async function startEntries(client: pg.ClientBase, entries: readonly Entr
   await client.query(
     `insert into deploy.migration (name, checksum, transactional, started_by)
      select name, checksum, transactional, $4
-     from unnest($1::text[], $2::text[], $3::boolean[]) as next (name, checksum, transactional)
+     from unnest($1::text[], $2::text[], $3::boolean[]) as next (name, checksum, transactional), (${unhurried}) as unhurried
      on conflict (name) do update
      set (checksum, transactional, started_by, started_at, finished_at, reverting_at)
          = (excluded.checksum, excluded.transactional, excluded.started_by, now(), null, null)`,

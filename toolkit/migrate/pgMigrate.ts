@@ -6,6 +6,7 @@ import { nothingSent, type Sent } from "./failure.ts";
 import type { MigrationFile } from "./files.ts";
 import { type Direction, shorthandsUpTo } from "./render.ts";
 import type { Run } from "./run.ts";
+import { putRecordsBack, takeRecords } from "./steps.ts";
 
 /** @param before statements that go first in the same text, and are none of its own */
 type Query = (text: string, before?: readonly string[]) => Promise<unknown>;
@@ -35,18 +36,24 @@ const options = { migrationsTable: "pgmigrations", direction: "up", singleTransa
  *   {@link resetSession} makes it
  */
 export async function callRunner(
-  { client, files }: Run,
+  { client, files, records }: Run,
   { name, file, actions }: MigrationFile,
   direction: Direction,
   { sent = nothingSent(), fake = false, lockTimeout }: { sent?: Sent; fake?: boolean; lockTimeout?: number },
 ): Promise<void> {
   await ensureTable(client);
   const watched = recording(client, sent);
-  const db = (lockTimeout === undefined ? watched : together(watched, lockTimeout)) as Database;
+  const taken = lockTimeout === undefined || !records ? [] : takeRecords(records);
+  const db = (lockTimeout === undefined ? watched : together(watched, lockTimeout, taken)) as Database;
   const both = actions as ConstructorParameters<typeof Migration>[2];
   const known = { ...options, dbClient: client, direction };
   const migration = new Migration(db, resolve(file), both, known, shorthandsUpTo(files, name), silent);
-  await (fake ? migration.markAsRun(direction) : migration.apply(direction));
+  try {
+    await (fake ? migration.markAsRun(direction) : migration.apply(direction));
+  } catch (error) {
+    if (records && sent.completed < 0) putRecordsBack(records, taken);
+    throw error;
+  }
 }
 
 const prepared = new WeakSet<pg.Client>();
@@ -82,7 +89,7 @@ function recording(client: pg.Client, sent: Sent): { query: Query } {
     sent.completed += 1;
     // The tag of a command that changes rows ends with their number: INSERT 0 5, UPDATE 5, COPY 5.
     const [, rows] = /^(?:INSERT 0|UPDATE|DELETE|MERGE|COPY) (\d+)/.exec(text) ?? [];
-    if (rows && !ownRecord.test(sent.sql)) sent.rows += Number(rows);
+    if (rows && sent.completed > 0 && !ownRecord.test(sent.sql)) sent.rows += Number(rows);
   };
   return {
     async query(text, given = []) {
@@ -108,15 +115,16 @@ function recording(client: pg.Client, sent: Sent): { query: Query } {
 /**
  * Sends what node-pg-migrate puts around a migration's statements without a round trip for each: the beginning with the
  * first of them, and the record with the end and the session's reset.
+ * @param records go first of all, and are kept whatever becomes of the migration
  */
-function together({ query }: { query: Query }, lockTimeout: number): { query: Query } {
+function together({ query }: { query: Query }, lockTimeout: number, records: readonly string[]): { query: Query } {
   let before: string[] | undefined;
   let record = "";
   return {
     async query(text) {
       if (!before) {
         // The session is fresh already. BEGIN takes what precedes it in a text into its transaction.
-        before = [`set lock_timeout to ${Math.trunc(lockTimeout)}`, "begin"];
+        before = [...records, `set lock_timeout to ${Math.trunc(lockTimeout)}`, "begin"];
         return undefined;
       }
       if (ownRecord.test(text)) {

@@ -14,15 +14,28 @@ export type Direction = "up" | "down";
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
+const known: Record<Direction, WeakMap<MigrationFile, Promise<Rendered>>> = { up: new WeakMap(), down: new WeakMap() };
+
 /**
- * Renders a migration without a database, with the builder that node-pg-migrate itself uses.
+ * Renders a migration without a database, with the builder that node-pg-migrate itself uses; once for a file that was
+ * read, for a run looks at each of them several times.
  * @param shorthands the type shorthands of the migrations before it and its own
  * @throws Error when the migration fails, or asks the database while it is built
  */
-export async function render(
-  { actions }: MigrationFile,
+export function render(
+  migration: MigrationFile,
   direction: Direction,
   shorthands: ColumnDefinitions = {},
+): Promise<Rendered> {
+  const rendered = known[direction].get(migration) ?? renderNow(migration, direction, shorthands);
+  known[direction].set(migration, rendered);
+  return rendered;
+}
+
+async function renderNow(
+  { actions }: MigrationFile,
+  direction: Direction,
+  shorthands: ColumnDefinitions,
 ): Promise<Rendered> {
   const action = actions[direction];
   if (action === false) throw new Error("it exports down = false");
@@ -42,10 +55,20 @@ const refuse = () => {
 };
 const refusing = { query: refuse, select: refuse, column: refuse } as never;
 
+const shorthandsOf = new WeakMap<readonly MigrationFile[], Map<string, ColumnDefinitions>>();
+
 /** The type shorthands that each migration sees: its own and those of the files before it, as node-pg-migrate does. */
 export function shorthandsUpTo(files: readonly MigrationFile[], name: string): ColumnDefinitions {
-  const before = files.slice(0, files.findIndex((file) => file.name === name) + 1);
-  return Object.assign({}, ...before.map(({ actions }) => actions.shorthands));
+  const all = shorthandsOf.get(files) ?? new Map<string, ColumnDefinitions>();
+  if (all.size === 0) {
+    let seen: ColumnDefinitions = {};
+    for (const { name, actions } of files) {
+      if (actions.shorthands) seen = { ...seen, ...actions.shorthands };
+      all.set(name, seen);
+    }
+    shorthandsOf.set(files, all);
+  }
+  return all.get(name) ?? {};
 }
 
 /**

@@ -9,7 +9,7 @@ import { callRunner, resetSession } from "./pgMigrate.ts";
 import { type ProgressReport, reportProgress } from "./progress.ts";
 import { builtIndex, type Direction, type Rendered, render, shorthandsUpTo } from "./render.ts";
 import { withLockRetries } from "./retry.ts";
-import { type Measured, nothingMeasured } from "./steps.ts";
+import { type Measured, nothingMeasured, type RunRecord } from "./steps.ts";
 import { withoutTransaction } from "./withoutTransaction.ts";
 
 /** What the migrations of one run share. */
@@ -26,6 +26,8 @@ export interface Run {
   waitLimit: number;
   /** A failure is followed by a rollback of the migrations before it: its message does not say that they stay. */
   goesBack?: boolean;
+  /** The run whose records go to the server with a migration that has a transaction. */
+  records?: RunRecord;
   say: (line: string) => void;
 }
 

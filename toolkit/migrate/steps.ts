@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import type pg from "pg";
+import pg from "pg";
 import { messageOf } from "../errors.ts";
-import { who } from "./journal.ts";
+import { unhurried, who } from "./journal.ts";
 import type { Baseline } from "./validate.ts";
 
 /** What a step does. */
@@ -19,6 +19,8 @@ export interface RunRecord {
   baseline: Baseline | null;
   /** The last backup made for it; null where there is none. */
   backup: string | null;
+  /** SQL about its steps that is still to be sent, in order. */
+  waiting: string[];
 }
 
 /** What a step measures while it works. */
@@ -44,6 +46,7 @@ export async function ensureSteps(client: pg.ClientBase): Promise<void> {
   if (rows[0].present) return;
   // One text, hence one transaction: all tables or none.
   await client.query(`
+    ${unhurried};
     create table deploy.run (
       id bigint generated always as identity primary key,
       kind text not null check (kind in ('up', 'rollback')),
@@ -96,10 +99,10 @@ export async function startRun(
   await client.query("update deploy.run set result = 'interrupted' where result is null");
   const { rows } = await client.query(
     `insert into deploy.run (kind, applied_before, fingerprint_before, who, application_version)
-     values ($1, $2, $3, $4, $5) returning ${recordColumns}`,
+     select $1, $2, $3, $4, $5 from (${unhurried}) as unhurried returning ${recordColumns}`,
     [run.kind, run.appliedBefore, run.fingerprintBefore, who(), applicationVersion()],
   );
-  return rows[0];
+  return { ...rows[0], waiting: [] };
 }
 
 /**
@@ -119,7 +122,7 @@ export async function interruptedRun(
        and applied_before = ($1::text[])[:cardinality(applied_before)]`,
     [applied],
   );
-  return rows[0];
+  return rows[0] && { ...rows[0], waiting: [] };
 }
 
 /** Closes the steps that killed runs left open. Under the lock, so that nobody is at them still. */
@@ -140,64 +143,85 @@ export async function keepBackup(client: pg.ClientBase, { id }: RunRecord, backu
 /** Tells the journal how a run ended. */
 export async function finishRun(
   client: pg.ClientBase,
-  { id }: RunRecord,
+  record: RunRecord,
   result: "ok" | "failed" | "rolled back",
   message?: string,
 ): Promise<void> {
+  await sendRecords(client, record);
   await client.query(
     "update deploy.run set (finished_at, result, message) = (clock_timestamp(), $2, $3) where id = $1",
-    [id, result, message ?? null],
+    [record.id, result, message ?? null],
   );
 }
 
-/**
- * SQL that lets the present transaction end before its log is on disk. A server that crashes loses the end of its log and
- * nothing before it: what a later migration commits is never kept without the records of the steps before it, and a step
- * whose end is lost is closed as interrupted. That spares a step two waits for the disk.
- * @see https://www.postgresql.org/docs/current/wal-async-commit.html
- */
-const unhurried = "(select set_config('synchronous_commit', 'off', true)) as unhurried";
+/** What is to be sent of a run's records, as one transaction that begins and ends by itself; none where nothing is. */
+export function takeRecords(record: RunRecord): string[] {
+  const waiting = record.waiting.splice(0);
+  return waiting.length > 0 ? ["begin", unhurried, ...waiting, "commit"] : [];
+}
+
+/** Puts back what {@link takeRecords} gave and what did not reach the server. */
+export function putRecordsBack(record: RunRecord, taken: readonly string[]): void {
+  record.waiting.unshift(...taken.slice(2, -1));
+}
+
+async function sendRecords(client: pg.ClientBase, record: RunRecord): Promise<void> {
+  if (record.waiting.length > 0) await client.query([unhurried, ...record.waiting.splice(0)].join(";\n"));
+}
+
+/** A step to be kept a record of. */
+export interface Step {
+  kind: StepKind;
+  migration?: string;
+  /** Its work sends what {@link takeRecords} gives before it does anything: its beginning goes along, and costs no round trip. */
+  along?: boolean;
+}
 
 /**
  * Does a step and keeps a record of it: begun before, and how it ended after. Where the session is lost meanwhile, the
- * record stays open, and the run that goes on closes it as interrupted.
+ * record stays open, and the run that goes on closes it as interrupted. The end of one that went well is written with the
+ * beginning of the next, or with the end of the run.
  */
 export async function recordStep<T>(
   client: pg.ClientBase,
-  { id }: RunRecord,
-  { kind, migration }: { kind: StepKind; migration?: string },
+  record: RunRecord,
+  { kind, migration, along = false }: Step,
   work: (measured: Measured) => Promise<T>,
 ): Promise<T> {
   const measured = nothingMeasured();
-  const { rows } = await client.query(
-    `insert into deploy.step (run_id, kind, migration, who, application_version)
-     select $1::bigint, $2, $3, $4, $5 from ${unhurried} returning id`,
-    [id, kind, migration ?? null, who(), applicationVersion()],
-  );
-  const finish = (result: "ok" | "failed", message?: string) =>
-    client.query(
-      `update deploy.step
-       set (finished_at, lock_wait_ms, attempts, rows_affected, result, message)
-           = (clock_timestamp(), $2, $3, $4, $5, $6)
-       from ${unhurried} where id = $1`,
-      [
-        rows[0].id,
-        Math.round(measured.lockWait),
-        measured.attempts || null,
-        measured.attempts ? measured.rows : null,
-        result,
-        message ?? measured.message ?? null,
-      ],
-    );
+  record.waiting.push(beginning(record, kind, migration));
+  if (!along) await sendRecords(client, record);
   let done: T;
   try {
     done = await work(measured);
   } catch (error) {
-    await finish("failed", messageOf(error)).catch(() => {});
+    record.waiting.push(ending(record, measured, "failed", messageOf(error)));
+    await sendRecords(client, record).catch(() => {});
     throw error;
   }
-  await finish("ok");
+  record.waiting.push(ending(record, measured, "ok"));
   return done;
+}
+
+function beginning({ id }: RunRecord, kind: StepKind, migration: string | undefined): string {
+  const values = [id, kind, migration, who(), applicationVersion()].map(literal);
+  return `insert into deploy.step (run_id, kind, migration, who, application_version) values (${values.join(", ")})`;
+}
+
+/** One step of a run is open at a time. */
+function ending({ id }: RunRecord, measured: Measured, result: "ok" | "failed", message?: string): string {
+  const { lockWait, attempts, rows } = measured;
+  const counts = [Math.round(lockWait), attempts || null, attempts ? rows : null];
+  const values = [...counts, result, message ?? measured.message].map(literal);
+  return `
+    update deploy.step
+    set (finished_at, lock_wait_ms, attempts, rows_affected, result, message) = (clock_timestamp(), ${values.join(", ")})
+    where run_id = ${literal(id)} and result is null`;
+}
+
+/** Only a text of its own takes parameters, and these go along with others. */
+function literal(value: string | number | null | undefined): string {
+  return value === null || value === undefined ? "null" : pg.escapeLiteral(String(value));
 }
 
 let version: string | undefined;
