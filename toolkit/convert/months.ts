@@ -55,13 +55,16 @@ async function presentMonths(client: pg.ClientBase, { partitioned }: Conversion)
   return new Set(rows.map(({ month }) => month));
 }
 
-async function partition(client: pg.ClientBase, { shape }: Conversion, shadow: string, month: string) {
+/** A partition has the storage parameters of the plain table; a partitioned table takes none. */
+async function partition(client: pg.ClientBase, { shape, plain }: Conversion, shadow: string, month: string) {
   const { rows } = await client.query<{ name: string; taken: boolean; sql: string }>(
     `select name, to_regclass(name) is not null as taken,
-            format('create table %s partition of %s for values from (%L) to (%L)', name, $1::text, $2::date,
-                   ($2::date + interval '1 month')::date) as sql
-     from format('%s.%I', $3::text, $4 || to_char($2::date, '_YYYY_MM')) as name`,
-    [shadow, month, shape.schema, shape.baseName],
+            format('create table %s partition of %s for values from (%L) to (%L)%s', name, $1::text, $2::date,
+                   ($2::date + interval '1 month')::date, ' with (' || options || ')') as sql
+     from format('%s.%I', $3::text, $4 || to_char($2::date, '_YYYY_MM')) as name,
+          (select string_agg(format('%I = %L', option_name, option_value), ', ') as options
+           from pg_class, pg_options_to_table(reloptions) where oid = $5) as parameters`,
+    [shadow, month, shape.schema, shape.baseName, plain],
   );
   const { name, taken, sql } = rows[0]!;
   if (taken)

@@ -108,21 +108,26 @@ test("a comparison that finds a difference stops before the exchange", async () 
   expect(await status(connection, { table })).toMatchObject({ phase: "mirrored" });
 });
 
-test("any table with a date and a key: checks, defaults, indexes and a sequence that stays", async () => {
+test("any table with a date and a key: checks, defaults, indexes, storage parameters and a sequence that stays", async () => {
   const { connection, client } = await emptyDatabase();
   await client.query(`
     create table "Log" (id serial, "At" timestamp not null default now(), level text collate "C" default 'info'
-      constraint known check (level in ('info', 'bad')), data json, constraint "Log_key" unique (id, "At"));
+      constraint known check (level in ('info', 'bad')), data json, constraint "Log_key" unique (id, "At"))
+      with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
     create index by_level on "Log" using btree (level, "At" desc) where level = 'bad';
     comment on table "Log" is 'what happened';
     insert into "Log" ("At", data) select '2024-01-31 23:59:59.999', '{"n": 1}' from generate_series(1, 50);
     alter table "Log" alter column id set not null`);
   const lines = (await schemaLines(client)).filter((line) => !/Log_key|^table/.test(line));
+  const parameters = await client.query(`select reloptions from pg_class where oid = '"Log"'::regclass`);
   await convert(connection, { table: '"Log"', column: "At" });
   await clean(connection, { table: '"Log"' });
   // PostgreSQL prints ON ONLY for the index of a partitioned table.
   const after = (await schemaLines(client)).map((line) => line.replace(" ON ONLY ", " ON "));
   expect(after).toEqual(expect.arrayContaining(lines));
+  const ofMonth = await client.query(`select reloptions from pg_class where oid = '"Log_2024_01"'::regclass`);
+  expect(parameters.rows[0].reloptions).toHaveLength(2);
+  expect(ofMonth.rows).toEqual(parameters.rows);
   await client.query(`insert into "Log" ("At") values ('2024-01-01')`);
   const { rows } = await client.query(`select max(id) as id, count(*)::int as rows from "Log"`);
   expect(rows).toEqual([{ id: 51, rows: 51 }]);
