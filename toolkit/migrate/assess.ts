@@ -4,7 +4,8 @@ import type { MigrationFile } from "./files.ts";
 import type { AssessedMigration, AssessedStatement, Assessment, Touched } from "./hazards/assessment.ts";
 import { findHazards } from "./hazards/find.ts";
 import { followNames } from "./hazards/names.ts";
-import { canonical, type Reading, read } from "./hazards/reading.ts";
+import { type Part, partsOf } from "./hazards/parts.ts";
+import { canonical } from "./hazards/reading.ts";
 import { readSizes, type Size } from "./hazards/sizes.ts";
 import { lint, type SquawkFinding } from "./hazards/squawk.ts";
 import { type Hazard, type UnknownSize, weigh } from "./hazards/weigh.ts";
@@ -71,8 +72,8 @@ export async function assess(
   }
   const seen = typeof evidence === "object" ? evidence : undefined;
   const observationsOf = (name: string) => seen?.observations.get(name) ?? [];
-  const mentioned = prepared.flatMap(({ readings, migration }) => [
-    ...readings.flatMap(({ relations, sources }) => [...relations, ...sources]),
+  const mentioned = prepared.flatMap(({ parts, migration }) => [
+    ...parts.flatMap(({ reading: { relations, sources } }) => [...relations, ...sources]),
     ...observationsOf(migration.name).flatMap(({ locks, indexesBuilt }) => [
       ...locks.map(({ relation }) => relation),
       ...indexesBuilt.map(({ table }) => table),
@@ -81,21 +82,21 @@ export async function assess(
   const sizes = client ? await readSizes(client, [...new Set(mentioned)]) : new Map<string, Size>();
   const names = followNames();
   const sizesKnown = client !== undefined;
-  const migrations = prepared.map(({ migration, rendered, findings, readings }): AssessedMigration => {
+  const migrations = prepared.map(({ migration, rendered, findings, parts }): AssessedMigration => {
     const observations = observationsOf(migration.name);
     // Evidence of another schema shows locks, but proves nothing about this one.
     const trusted = seen && seen.sameSchema !== false ? observations : [];
     const author = { name: migration.name, file: migration.file, accepts: migration.actions.accepts ?? {} };
-    const origins = originsOf(readings, observations, names);
+    const origins = originsOf(parts, observations, names);
     const hazards = findHazards({
-      rendered,
-      readings,
+      parts,
+      transactional: rendered.transactional,
       lint: findings,
       sizes,
       sizesKnown,
       names,
       observations: trusted,
-    }).map((finding) => weigh(finding, readings[finding.statement]!, author, options.unknownSize ?? "blocks"));
+    }).map((finding) => weigh(finding, author, options.unknownSize ?? "blocks"));
     return {
       name: migration.name,
       file: migration.file,
@@ -116,7 +117,7 @@ export async function assess(
 interface Prepared {
   migration: MigrationFile;
   rendered: Rendered;
-  readings: Reading[];
+  parts: Part[];
   findings: SquawkFinding[];
   /** Why the linter has found nothing, a whole sentence. */
   notLinted?: string;
@@ -124,13 +125,13 @@ interface Prepared {
 
 async function prepare(files: readonly MigrationFile[], migration: MigrationFile, major: number): Promise<Prepared> {
   const rendered = await render(migration, "up", shorthandsUpTo(files, migration.name));
-  const readings = rendered.statements.map(({ text }) => read(text));
+  const parts = await partsOf(rendered.statements);
   try {
-    return { migration, rendered, readings, findings: await lint(rendered, major) };
+    return { migration, rendered, parts, findings: await lint(parts, rendered.transactional, major) };
   } catch (error) {
     // A linter that does not run here must not stop a deployment; our own rules and the evidence remain.
     const notLinted = `Squawk did not look at the SQL: ${messageOf(error).split("\n")[0]}`;
-    return { migration, rendered, readings, findings: [], notLinted };
+    return { migration, rendered, parts, findings: [], notLinted };
   }
 }
 
@@ -149,11 +150,11 @@ function assessedStatement(text: string, seen: Observation | undefined): Assesse
 }
 
 function originsOf(
-  readings: readonly Reading[],
+  parts: readonly Part[],
   observations: readonly Observation[],
   names: { origin(name: string): string | undefined },
 ): Set<string> {
-  const named = readings.flatMap(({ relations, sources }) => [...relations, ...sources]);
+  const named = parts.flatMap(({ reading: { relations, sources } }) => [...relations, ...sources]);
   const locked = observations.flatMap(({ locks }) => locks.map(({ relation }) => relation));
   return new Set([...named.flatMap((name) => names.origin(name) ?? []), ...locked.map(canonical)]);
 }

@@ -47,9 +47,12 @@ const creates = pattern(
 );
 const drops = pattern(`^drop (?:foreign )?(?:table|materialized view) ${ifExists}(.*?)(?: cascade| restrict)?$`);
 const renames = pattern(`^alter (?:table|materialized view) ${ifExists}${name} rename to ${name}`);
-const copies = pattern(`^(?:insert into .*?|create .*?\\bas )\\b(?:select|table)\\b`);
+// A view copies nothing; one that is materialized does.
+const copies = pattern(
+  `^(?:insert into .*?|create (?:(?:global |local )?(?:temp|temporary|unlogged) )?(?:table|materialized view) .*?\\bas )\\b(?:select|table)\\b`,
+);
 
-/** Reads a statement. What only the server knows (a DO block's work, a function's) it does not find. */
+/** Reads a statement. What a function does it does not find; of what a DO block runs see parts.ts. */
 export function read(statement: string): Reading {
   const code = codeOf(statement);
   const found = [
@@ -63,7 +66,7 @@ export function read(statement: string): Reading {
     relations: unique(found),
     sources: copies.test(code)
       ? unique(
-          [...code.matchAll(new RegExp(pattern(`\\b(?:from|join) (?:only )?${name}(?! ?\\()`), "gi"))].map(
+          [...code.matchAll(new RegExp(pattern(`\\b(?:from|join|as table) (?:only )?${name}(?! ?\\()`), "gi"))].map(
             (m) => m[1]!,
           ),
         )

@@ -1,12 +1,12 @@
 import { createRequire } from "node:module";
 import { run } from "../../server/systemUser.ts";
-import type { Rendered } from "../render.ts";
+import type { Part } from "./parts.ts";
 
 /** One finding of squawk's. */
 export interface SquawkFinding {
   rule: string;
-  /** Position of the statement in its migration, from 0. */
-  statement: number;
+  /** Position of the part of the migration, from 0. */
+  part: number;
   /** What squawk points at: a whole statement or a part of it. */
   clause: string;
   message: string;
@@ -25,15 +25,15 @@ interface Reported {
 }
 
 /**
- * Lints the statements of one migration.
+ * Lints the parts of one migration.
  * @param major of the server that will run them
  * @throws UserError when squawk does not run
  * @see https://squawkhq.com/docs/rules
  */
-export async function lint({ statements, transactional }: Rendered, major: number): Promise<SquawkFinding[]> {
-  if (statements.length === 0) return [];
+export async function lint(parts: readonly Part[], transactional: boolean, major: number): Promise<SquawkFinding[]> {
+  if (parts.length === 0) return [];
   // Squawk's own way to silence a rule gives no reason; what is accepted is accepted by us.
-  const texts = statements.map(({ text }) => text.replaceAll("squawk-ignore", "squawk_ignore"));
+  const texts = parts.map(({ text }) => text.replaceAll("squawk-ignore", "squawk_ignore"));
   const starts = lineStarts(texts);
   const sql = `${texts.join(";\n")};\n`;
   const args = [
@@ -46,7 +46,7 @@ export async function lint({ statements, transactional }: Rendered, major: numbe
   const { stdout, stderr } = await run(program(), args, { input: sql });
   return parse(stdout, stderr).map((reported) => ({
     rule: reported.rule_name,
-    statement: Math.max(
+    part: Math.max(
       starts.findLastIndex((line) => line <= reported.line),
       0,
     ),

@@ -2,7 +2,6 @@ import { problem } from "../files.ts";
 import type { Acceptances } from "./accepts.ts";
 import { type Advice, advices } from "./advice.ts";
 import type { Finding } from "./find.ts";
-import type { Reading } from "./reading.ts";
 import { ruleOf } from "./rules.ts";
 import { describeSize, isBig } from "./sizes.ts";
 
@@ -34,10 +33,10 @@ export interface Author {
 }
 
 /** Makes a hazard of a finding: weighs it by the table's size, and puts it into words. */
-export function weigh(finding: Finding, reading: Reading, author: Author, unknownSize: UnknownSize): Hazard {
+export function weigh(finding: Finding, author: Author, unknownSize: UnknownSize): Hazard {
   const { rule, statement, size } = finding;
   const table = size?.ofIndex ? size.relation : finding.table;
-  const advice = adviceFor(finding, reading);
+  const advice = adviceFor(finding);
   const place = size
     ? `${table} (${describeSize(size)})`
     : `${table}${finding.isNew ? " (new in this run)" : " (size not known)"}`;
@@ -65,7 +64,7 @@ function severityOf({ rule, table, size, isNew }: Finding, unknownSize: UnknownS
   return isBig(size) ? "blocks" : "note";
 }
 
-function adviceFor({ rule, table, clause, squawk }: Finding, reading: Reading): Advice {
+function adviceFor({ rule, table, clause, squawk, reading }: Finding): Advice {
   const ours = Object.hasOwn(advices, rule) ? advices[rule] : undefined;
   if (ours) return ours({ reading, table: table ?? "", clause });
   const message = squawk?.message.replace(/\.$/, "") ?? rule;

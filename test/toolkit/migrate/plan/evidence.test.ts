@@ -160,15 +160,17 @@ test("the line of a preview tells the locks that stop somebody, and how much is 
   expect(pendingLine(migration("_index_alone"))).toBe("pending: 0006_index_alone");
 });
 
-test("what hides in a DO block shows on the copy", async () => {
+test("what a DO block puts together while it runs shows on the copy", async () => {
   const hidden = `do $$ begin execute 'alter table orders alter column ' || 'id type bigint'; end $$;
-    do $$ begin create index hidden on orders (note); end $$;
-    do $$ begin create index hidden_too on customers (name); end $$`;
+    do $$ begin execute format('create index %I on orders (note)', 'hidden'); end $$;
+    do $$ begin execute format('create index %I on customers (name)', 'hidden_too'); end $$;
+    do $$ begin if false then alter table customers drop column name; end if; end $$`;
   const found = await assessNext(shop, { "0002_hidden.sql": sql(hidden) });
   expect(shortHazards(found)).toEqual([
     "blocks: rewrites-table on orders",
     "blocks: builds-index on orders",
     "note: builds-index on customers",
+    "note: ban-drop-column on customers",
   ]);
   expect(found.migrations[0]!.touches.map(({ relation, rows }) => [relation, rows])).toEqual([
     ["orders", 120_000],

@@ -47,11 +47,33 @@ describe("on a big table", () => {
     ["update orders set note = 'y' where id = 1", []],
     ["delete from orders", ["blocks: delete-without-where on orders"]],
     ["create table copy as select * from orders", ["blocks: copies-whole-table on orders"]],
+    ["create unlogged table copy as table orders", ["blocks: copies-whole-table on orders"]],
+    ["create materialized view copy as select * from orders", ["blocks: copies-whole-table on orders"]],
+    ["create view same as select * from orders", []],
     ["create table copy (id int); insert into copy select id from orders", ["blocks: copies-whole-table on orders"]],
     ["insert into customers select id from orders where id < 10", []],
     ["refresh materialized view totals", ["blocks: refresh-materialized-view on totals"]],
     ["refresh materialized view concurrently totals", []],
     ["-- update orders\nselect 'update orders set note = 1'", []],
+    // What a DO block runs, whichever way its conditions go.
+    [
+      `do $$ declare n int; begin
+         if false then create index by_note on orders (note); else execute 'update orders set note = ''y'''; end if;
+         for n in select 1 loop
+           execute $s$alter table orders drop column note$s$;
+           delete from customers where id = 1 returning id into n;
+         end loop;
+         execute format('drop table %I', 'orders');
+       end $$`,
+      [
+        "blocks: require-concurrent-index-creation on orders",
+        "blocks: update-without-where on orders",
+        "blocks: ban-drop-column on orders",
+      ],
+    ],
+    ["do language plpgsql 'begin delete from orders; end'", ["blocks: delete-without-where on orders"]],
+    ["do $$ begin create table copy (id int); create index on copy (id); end $$", []],
+    ["do $$ begin this is none $$", []],
     // A new name does not make it smaller; a new table with the old name is new.
     [
       "alter table orders rename to sales; create index i on sales (id); create table orders (id int); create index j on orders (id)",
