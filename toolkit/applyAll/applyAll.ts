@@ -6,6 +6,7 @@ import { type Report, saveReport, summaryLine } from "../maintain/report.ts";
 import { deploy } from "../migrate/deploy.ts";
 import type { Overrides } from "../monitor/thresholds.ts";
 import { type PerformanceResult, testPerformance } from "../perf/run.ts";
+import { convertAll, lastBefore } from "./conversions.ts";
 import type { Looked } from "./looking.ts";
 import { type ValidationResults, validateNow } from "./validation.ts";
 
@@ -59,9 +60,12 @@ const connections = 8;
 export async function applyAll(connection: Connection, looked: Looked, options: ApplyAllOptions): Promise<AppliedAll> {
   const { directory, backup, backupBefore, duration, limits, reports, say } = options;
   announce("backup and migrations", say);
-  const { ran, head } = await deploy(connection, {
-    ...{ directory, backup, backupBefore, ...keepAll, autoRollback: true, slowdownFactor, say },
-  });
+  const how = { directory, backup, backupBefore, ...keepAll, autoRollback: true, slowdownFactor, say };
+  const to = lastBefore(looked.pending, looked.conversions);
+  const first = to ? await deploy(connection, { ...how, to }) : undefined;
+  await convertAll(connection, looked.conversions, say);
+  const { ran: last, head } = await deploy(connection, how);
+  const ran = [...(first?.ran ?? []), ...last];
   if (ran.length === 0) say(`nothing to migrate: the schema is at ${head ?? "its beginning"}, so no backup is needed`);
   else say(`${ran.length} of ${looked.pending.length} pending migrations applied, up to ${head}`);
 

@@ -11,7 +11,7 @@ import { type Looked, lookFirst } from "./looking.ts";
 const usage = `usage: toolkit apply-all [options]
 
 What a database gets first: checks whether now is a time, a backup, all pending migrations, statistics, a validation, and
-a first performance report. Works on any database: the migrations make the tables where there are none. Safe to run again,
+a first performance report. A table too big for one transaction is converted to partitions while it is in use. Works on any database: the migrations make the tables where there are none. Safe to run again,
 also after it was killed: it goes on where it stopped.
 
   --yes             do it without asking
@@ -93,7 +93,7 @@ export async function command(argv: string[], connection: Connection, context: C
 }
 
 /** @throws UserError with everything that speaks against it */
-function tell({ plan, problems, warnings, snapshot, pending }: Looked, { database }: Connection): void {
+function tell({ plan, problems, warnings, snapshot, pending, conversions }: Looked, { database }: Connection): void {
   const { findings, milliseconds, server } = snapshot;
   say(`${database}, PostgreSQL ${server.version}: ${findings.length} findings in ${milliseconds} ms (toolkit check)`);
   for (const { severity, question, what } of findings)
@@ -102,11 +102,14 @@ function tell({ plan, problems, warnings, snapshot, pending }: Looked, { databas
   if (problems.length > 0)
     throw new UserError(["nothing was touched, for not all is as it has to be:", ...problems].join("\n"));
   for (const line of plan) say(line);
+  for (const { table, migration } of conversions)
+    say(`${table} is too big for the transaction of ${migration}: it is converted before, while it is in use`);
   say(pending.length === 0 ? "no migration is pending" : `${pending.length} migrations are pending`);
 }
 
-const planOf = ({ pending, warnings, snapshot }: Looked) => ({
+const planOf = ({ pending, conversions, warnings, snapshot }: Looked) => ({
   pending: pending.map(({ name }) => name),
+  conversions,
   warnings,
   findings: snapshot.findings,
 });

@@ -7,6 +7,7 @@ import { lookBefore } from "../migrate/preflight.ts";
 import { render, shorthandsUpTo } from "../migrate/render.ts";
 import { type NamedFinding, type Snapshot, snapshot } from "../monitor/snapshot.ts";
 import type { Overrides } from "../monitor/thresholds.ts";
+import { type Conversion, conversions } from "./conversions.ts";
 
 /** What was found before anything is touched. */
 export interface Looked {
@@ -15,6 +16,8 @@ export interface Looked {
   plan: string[];
   /** What must not be so, a text (what, why, fix) for each; empty: it may go on. */
   problems: string[];
+  /** The tables to be converted before their migrations, which are too much for one transaction. */
+  conversions: Conversion[];
   /** What should be known, and stops nothing. */
   warnings: string[];
   snapshot: Snapshot;
@@ -53,10 +56,14 @@ export async function lookFirst(
     ];
     const assessed =
       problems.length === 0 ? await assessForPreview({ connection, situation, reading, files, pending }) : undefined;
+    const blocked = assessed?.blocked ?? [];
+    const needed = conversions.filter(({ migration }) => blocked.some((each) => each.migration === migration));
+    const stuck = blocked.filter(({ migration }) => !needed.some((each) => each.migration === migration));
     return {
       pending,
+      conversions: needed,
       plan: assessed?.lines ?? pending.map(({ name }) => `pending: ${name}`),
-      problems: [...problems, ...(assessed?.reasons ?? [])],
+      problems: [...problems, ...stuck.map(({ message }) => message)],
       warnings: before.filter(({ stops }) => !stops).map(({ what, why }) => `${what}. ${why}`),
       snapshot: taken,
     };

@@ -98,12 +98,16 @@ async function act(
       return clean(connection, settings);
     }
     default:
-      return run(connection, settings, action === "finish");
+      return convertShown(connection, settings, action === "finish");
   }
 }
 
 /** Converts, with a bar; or cleans up, where the time of the way back is over. */
-async function run(connection: Connection, settings: ConvertOptions, again: boolean): Promise<Converted> {
+export async function convertShown(
+  connection: Connection,
+  settings: ConvertOptions,
+  again = false,
+): Promise<Converted> {
   const present = await status(connection, settings);
   if (present?.phase === "swapped" && present.keepUntil && present.keepUntil < new Date()) {
     say(`the way back was open until ${present.keepUntil.toISOString()}`);

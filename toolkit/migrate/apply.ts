@@ -4,7 +4,7 @@ import type { MigrationFile } from "./files.ts";
 import { fingerprintOf, schemaLines } from "./fingerprint.ts";
 import { invalidIndexes } from "./invalidIndexes.ts";
 import { type Entry, finishEntries, forgetAttempts, startEntries } from "./journal.ts";
-import { outOfOrder, statementProblems } from "./plan.ts";
+import { outOfOrder, statementProblems, upTo } from "./plan.ts";
 import type { Rendered } from "./render.ts";
 import { renderFor, runMigration } from "./run.ts";
 import { type MigrationOptions, namesOf, type Session, withMigrationSession } from "./session.ts";
@@ -24,13 +24,13 @@ export interface Applied {
 /**
  * Applies what is pending, one migration after the other, each with its own transaction. Safe to run again after it
  * failed or was killed at any moment: it goes on where the last run stopped.
- * @param options.to the last migration to apply; all of them when left out
  * @throws UserError when something speaks against it (nothing is touched then) or when a migration fails (those before
  *   it stay applied and recorded)
+ * @param options.to the last migration to apply; all of them when left out
  */
 export function applyMigrations(connection: Connection, options: MigrationOptions & { to?: string }): Promise<Applied> {
   return withMigrationSession(connection, options, async (session) => {
-    const pending = upTo(session, options.to);
+    const pending = upTo(session.plan.pending, session.situation.applied, options.to);
     await refuseProblems(session, pending);
     const { lines } = await applyAll(session, pending, (migration, rendered) => apply(session, migration, rendered));
     if (pending.length > 0) await warnOfInvalidIndexes(session);
@@ -115,17 +115,6 @@ export async function apply(
   const started = Date.now();
   await runMigration(session, migration, "up", rendered, measured);
   session.say(`applied ${migration.name} in ${((Date.now() - started) / 1000).toFixed(2)} s`);
-}
-
-function upTo({ plan: { pending }, situation, directory }: Session, last: string | undefined): MigrationFile[] {
-  if (last === undefined) return pending;
-  const index = pending.findIndex(({ name }) => name === last);
-  if (index < 0 && !situation.applied.includes(last))
-    throw new UserError(`there is no migration ${last}`, {
-      fix: `Use the name of a file in ${directory}.`,
-      exitCode: 2,
-    });
-  return pending.slice(0, index + 1);
 }
 
 async function warnOfInvalidIndexes({ client, say }: Session): Promise<void> {

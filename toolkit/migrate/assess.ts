@@ -82,11 +82,16 @@ export async function assess(
   const sizes = client ? await readSizes(client, [...new Set(mentioned)]) : new Map<string, Size>();
   const names = followNames();
   const sizesKnown = client !== undefined;
-  const migrations = prepared.map(({ migration, rendered, findings, parts }): AssessedMigration => {
+  const migrations = prepared.map(({ migration, rendered, findings, parts }, at): AssessedMigration => {
     const observations = observationsOf(migration.name);
     // Evidence of another schema shows locks, but proves nothing about this one.
     const trusted = seen && seen.sameSchema !== false ? observations : [];
-    const author = { name: migration.name, file: migration.file, accepts: migration.actions.accepts ?? {} };
+    const author = {
+      name: migration.name,
+      file: migration.file,
+      accepts: migration.actions.accepts ?? {},
+      before: prepared[at - 1]?.migration.name,
+    };
     const origins = originsOf(parts, observations, names);
     const hazards = findHazards({
       parts,

@@ -6,6 +6,7 @@ import { goBack } from "./deployRollback.ts";
 import { ConnectionLost } from "./failure.ts";
 import type { MigrationFile } from "./files.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { upTo } from "./plan.ts";
 import { type PreflightOptions, preflight } from "./preflight.ts";
 import { renderFor } from "./run.ts";
 import { type MigrationOptions, namesOf, type Session, withMigrationSession } from "./session.ts";
@@ -24,6 +25,8 @@ import { nothingBefore, rememberResult, takeBaseline, type ValidationOptions, va
 
 /** How to bring a database to the head of its migrations, safely. */
 export interface DeployOptions extends MigrationOptions, BackupOptions {
+  /** The last migration to apply; all of them when left out or empty. */
+  to?: string;
   /** Without a backup that succeeds, nothing is migrated. */
   backupBefore: boolean;
   /** Undo the migrations of a run that fails, or whose result is not valid. */
@@ -42,11 +45,13 @@ export interface DeployOptions extends MigrationOptions, BackupOptions {
  * @throws UserError when nothing was touched, when all was undone, or with the way back where it cannot be
  */
 export function deploy(connection: Connection, options: DeployOptions): Promise<Applied> {
-  return withMigrationSession(connection, options, async (session) => {
-    const { client, situation, plan } = session;
+  return withMigrationSession(connection, options, async (whole) => {
+    const { client, situation } = whole;
+    const plan = { ...whole.plan, pending: upTo(whole.plan.pending, situation.applied, options.to) };
+    const session = { ...whole, plan };
     const interrupted = await interruptedRun(client, situation.applied);
     if (plan.pending.length === 0 && !interrupted) return outcome(situation.applied, situation.lines, []);
-    await refuseProblems(session, plan.pending);
+    await refuseProblems(whole, plan.pending);
     const record = interrupted ?? (await beginRun(session));
     if (interrupted) {
       session.say("going on with the run that was interrupted");

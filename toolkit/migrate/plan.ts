@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { UserError } from "../errors.ts";
 import { type Drift, driftProblems, findDrift } from "./drift.ts";
 import { type MigrationFile, nextNumber, problem } from "./files.ts";
 import { fingerprintOf, schemaLines } from "./fingerprint.ts";
@@ -112,6 +113,26 @@ function lostFiles(directory: string, files: readonly MigrationFile[], applied: 
       "Restore the file from version control. To take a migration back, write a new one that undoes it.",
     ),
   ];
+}
+
+/**
+ * The pending migrations up to one, or all of them; none where it is applied.
+ * @param last its name; all are meant when it is left out or empty
+ * @throws UserError when there is no such migration
+ */
+export function upTo(
+  pending: readonly MigrationFile[],
+  applied: readonly string[],
+  last: string | undefined,
+): MigrationFile[] {
+  if (!last) return [...pending];
+  const index = pending.findIndex(({ name }) => name === last);
+  if (index < 0 && !applied.includes(last))
+    throw new UserError(`there is no migration ${last}`, {
+      fix: `Use the name of a migration without its extension, such as ${pending[0]?.name ?? applied.at(-1)}.`,
+      exitCode: 2,
+    });
+  return pending.slice(0, index + 1);
 }
 
 /** Pending migrations that precede an applied one. */

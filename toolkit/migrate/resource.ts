@@ -6,7 +6,7 @@ import { containsUnknown } from "../unknown.ts";
 import { deploy } from "./deploy.ts";
 import { type MigrationFile, readFolder } from "./files.ts";
 import { assessForPreview } from "./hazards/preview.ts";
-import { makePlan, outOfOrder, type Plan, readSituation, type Situation, statementProblems } from "./plan.ts";
+import { makePlan, outOfOrder, type Plan, readSituation, type Situation, statementProblems, upTo } from "./plan.ts";
 
 /** What the program says of its schema. During a preview any part may be unknown. */
 export interface Inputs {
@@ -16,6 +16,8 @@ export interface Inputs {
   directory: string;
   lockTimeout: number;
   acceptDrift: string;
+  /** The last migration to apply; all of them when it is empty. */
+  migrateTo?: string;
   backup: BackupTarget;
   /** Without a backup that succeeds, nothing is migrated. */
   backupBefore: boolean;
@@ -59,7 +61,7 @@ export async function check(olds: Partial<Inputs>, news: Inputs): Promise<CheckR
   const assessed =
     wrong.length === 0 ? await assessForPreview({ ...news, situation, reading, files, pending }) : undefined;
   for (const line of assessed?.lines ?? pending.map(({ name }) => `pending: ${name}`)) say(line);
-  const found = [...wrong, ...(assessed?.reasons ?? [])];
+  const found = [...wrong, ...(assessed?.blocked.map(({ message }) => message) ?? [])];
   return { inputs, failures: found.map((reason) => ({ property: "directory", reason })) };
 }
 
@@ -72,31 +74,49 @@ async function compare(
   const seen = containsUnknown(news.connection) ? "unknown" : await look(news, files);
   if (typeof seen === "string") {
     // A server that is only to be started keeps its schema: what the last \`up\` listed is the best that is known.
-    const listed = new Set(olds.migrations?.map((entry) => entry.split(" ")[0]));
+    const listed = new Set(olds.migrations?.map((entry) => entry.split(" ")[0]!));
     const added = files.filter(({ name }) => !listed.has(name));
-    return { pending: added, reasons: await statementProblems(files, added) };
+    const { pending, problem } = chosen(added, [...listed], news);
+    return { pending, reasons: [...problem, ...(await statementProblems(files, pending))] };
   }
-  const { pending, problems } = seen.plan;
+  const { pending: all, problems } = seen.plan;
+  const { pending, problem } = chosen(all, seen.situation.applied, news);
   return {
     pending,
     situation: seen.situation,
-    reasons: [...problems, ...outOfOrder(files, pending), ...(await statementProblems(files, pending))],
+    reasons: [...problems, ...problem, ...outOfOrder(files, all), ...(await statementProblems(files, pending))],
   };
+}
+
+/** The pending migrations that are to be applied now, or what is wrong with the choice. */
+function chosen(
+  pending: readonly MigrationFile[],
+  applied: readonly string[],
+  { migrateTo }: Inputs,
+): { pending: readonly MigrationFile[]; problem: string[] } {
+  try {
+    return { pending: upTo(pending, applied, migrateTo), problem: [] };
+  } catch (error) {
+    return { pending, problem: [`database:migrateTo: ${messageOf(error)}`] };
+  }
 }
 
 /** Whether `up` has something to do. The database decides; where it cannot be asked, what was said of it before. */
 export async function diff(_id: string, olds: Outputs, news: Inputs): Promise<DiffResult> {
   const moved = olds.server !== news.server || olds.directory !== news.directory;
   if (moved || !sameList(olds.migrations, news.migrations)) return { changes: true };
-  if (containsUnknown(news.connection)) return { changes: olds.applied.length !== news.migrations?.length };
+  const wanted = (names: readonly string[]) => (news.migrateTo ? names.indexOf(news.migrateTo) + 1 : names.length);
+  const listed = news.migrations?.map((entry) => entry.split(" ")[0]!) ?? [];
+  if (containsUnknown(news.connection)) return { changes: olds.applied.length < wanted(listed) };
   if (!samePlace(olds.connection, news.connection)) return { changes: true };
   const { files } = await readFolder(news.directory);
   const seen = await look(news, files);
-  if (seen === "unreachable") return { changes: olds.applied.length !== files.length };
+  if (seen === "unreachable") return { changes: olds.applied.length < wanted(listed) };
   const { plan, situation } = seen;
   const recorded = { applied: olds.applied, head: olds.head, fingerprint: olds.fingerprint };
   const same = JSON.stringify(recorded) === JSON.stringify(outcome(situation));
-  return { changes: plan.pending.length > 0 || plan.accepted !== undefined || !same };
+  const { pending } = chosen(plan.pending, situation.applied, news);
+  return { changes: pending.length > 0 || plan.accepted !== undefined || !same };
 }
 
 export async function create(inputs: Inputs): Promise<CreateResult<Outputs>> {
@@ -122,6 +142,7 @@ async function bringToHead(inputs: Inputs): Promise<Outputs> {
     directory: inputs.directory,
     lockTimeout: inputs.lockTimeout,
     acceptDrift: inputs.acceptDrift,
+    to: inputs.migrateTo,
     backup: inputs.backup,
     backupBefore: inputs.backupBefore,
     backupCount: inputs.backupCount,

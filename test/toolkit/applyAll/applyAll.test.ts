@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { connectionString } from "../../../toolkit/connection.ts";
+import { applyMigrations } from "../../../toolkit/migrate/apply.ts";
+import { fingerprint } from "../../../toolkit/migrate/fingerprint.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
 let folder: string;
@@ -112,6 +114,39 @@ describe("on a database that is new", () => {
     ]);
     expect(performance).toMatchObject({ version: 1, server: { database: database.connection.database } });
     expect(code).toBe(0);
+  });
+});
+
+describe("on an untuned database with a table too big for one transaction", () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createDatabase();
+    await applyMigrations(database.connection, { directory: "migrations", to: "0001_initial_schema" });
+    await database.client.query(`
+      insert into stocks (symbol, name) select 's' || n, 's' from generate_series(1, 100) as n;
+      insert into price_history (stock_id, date, close)
+      select stock, date '2023-01-01' + day, day from generate_series(1, 100) as stock, generate_series(1, 1001) as day;
+      analyze`);
+  });
+  afterAll(() => database.drop());
+
+  test("it is converted while it is in use, also when that was killed, and the schema is that of a new database", async () => {
+    const own = ["--yes", "--without-backup"];
+    const killed = await applyAll(database, own, "changes are logged");
+    expect(killed.signal).toBe("SIGKILL");
+    expect(killed.stderr).toContain(
+      "price_history is too big for the transaction of 0018_price_history_by_month: it is converted before, while it is in use\n",
+    );
+    const { code, stderr } = await applyAll(database, own);
+    expect(stderr).toContain("verified: 100,100 rows in 33 months are the same in both tables\n");
+    expect(code).toBe(0);
+    const fresh = await createDatabase({ template: "head" });
+    expect(await fingerprint(database.client)).toBe(await fingerprint(fresh.client));
+    await fresh.drop();
+    const { rows } = await database.client.query(
+      "select count(*)::int as rows, sum(close)::int as sum from price_history",
+    );
+    expect(rows[0]).toEqual({ rows: 100_100, sum: 50_150_100 });
   });
 });
 

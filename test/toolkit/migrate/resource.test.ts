@@ -156,6 +156,29 @@ test("a create that failed halfway goes on where it stopped", async () => {
   expect(news.migrations).toBeUndefined();
 });
 
+test("migrateTo ends a run at a migration, and the next one goes on from there", async () => {
+  const { created, news } = await setUp();
+  const first = { ...news, migrateTo: "0001_stocks" };
+  const { inputs } = await check({}, first);
+  expect(lines).toEqual(["1 of 2 migrations pending", "pending: 0001_stocks"]);
+  const { outs } = await create(inputs);
+  expect(outs.applied).toEqual(["0001_stocks"]);
+  expect(await diff("schema", outs, inputs)).toEqual({ changes: false });
+  expect(await diff("schema", outs, { ...inputs, migrateTo: "" })).toEqual({ changes: true });
+  expect((await created()).outs.applied).toEqual(["0001_stocks", "0002_sectors"]);
+  // What is applied already stays so.
+  expect(await diff("schema", { ...outs, ...(await created()).outs }, inputs)).toEqual({ changes: false });
+});
+
+test("migrateTo of no migration is refused", async () => {
+  const { news } = await setUp();
+  const { failures } = await check({}, { ...news, migrateTo: "0009_nothing" });
+  expect(failures!.map(({ reason }) => reason)).toEqual([
+    "database:migrateTo: there is no migration 0009_nothing\n" +
+      "  fix: Use the name of a migration without its extension, such as 0001_stocks.",
+  ]);
+});
+
 const changes: [string, boolean, (inputs: Inputs, outs: Outputs) => unknown][] = [
   ["nothing", false, () => {}],
   ["the lock timeout", false, (inputs) => Object.assign(inputs, { lockTimeout: 100 })],

@@ -19,6 +19,8 @@ export interface Context {
   table: string;
   /** What squawk points at. */
   clause: string;
+  /** The migration before this one, where it is pending as well. */
+  before?: string | undefined;
 }
 
 type Advise = (context: Context) => Advice;
@@ -201,11 +203,15 @@ export const advices: Readonly<Record<string, Advise>> = {
     fix: "Refresh it concurrently, which takes a unique index on the view.",
     code: [`refresh materialized view concurrently ${table};`],
   }),
-  "copies-whole-table": ({ table }) => ({
+  "copies-whole-table": ({ table, before }) => ({
     danger: "copying TABLE inside one transaction keeps an old snapshot open until all of it is copied",
     why: "VACUUM cannot clean anywhere in the database meanwhile, and rows written to the table later are not copied.",
-    fix: "Copy in batches while the application runs; from a plain table to monthly partitions this does it",
-    code: [`npm run toolkit -- partition ${table}`],
+    fix: "Copy in batches while the application runs; from a plain table to monthly partitions `toolkit apply-all` does it, or step by step",
+    code: [
+      ...(before ? [`npm run up -- -c database:migrateTo=${before}`] : []),
+      `npm run toolkit -- partition ${table}`,
+      "npm run up",
+    ],
   }),
   "detach-concurrently-with-default-partition": ({ reading }) => ({
     danger: "detach partition concurrently does not run on TABLE, which has a default partition",

@@ -4,7 +4,6 @@ import {
   type AssessedMigration,
   type AssessedStatement,
   type Assessment,
-  blockingHazards,
   isBlocking,
 } from "./assessment.ts";
 import { megabytes } from "./sizes.ts";
@@ -75,9 +74,4 @@ export function previewLines(assessment: Assessment): string[] {
 /** A hazard that stops nobody, in one line, with the reason for which it was accepted. */
 export function noteOf({ summary, accepted }: Hazard): string {
   return accepted === null ? summary : `${summary}; accepted: ${accepted}`;
-}
-
-/** The messages of what stops `up`. */
-export function blockingMessages(assessment: Assessment): string[] {
-  return blockingHazards(assessment).map(({ message }) => message);
 }

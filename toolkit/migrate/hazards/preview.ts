@@ -4,7 +4,8 @@ import { messageOf } from "../../errors.ts";
 import { type Assessment, type AssessOptions, assess } from "../assess.ts";
 import type { MigrationFile } from "../files.ts";
 import type { Situation } from "../plan.ts";
-import { blockingMessages, previewLines } from "./describe.ts";
+import { isBlocking } from "./assessment.ts";
+import { previewLines } from "./describe.ts";
 
 /** What a preview knows when it looks at hazards. */
 export interface Preview {
@@ -18,16 +19,26 @@ export interface Preview {
   pending: readonly MigrationFile[];
 }
 
+/** What must stop `up`. */
+export interface Blocked {
+  migration: string;
+  /** The danger, the reason, and the safe code to paste. */
+  message: string;
+}
+
 /**
  * Looks at what is pending as a preview does.
- * @returns the lines to print, and the messages of what must stop `up`; undefined where there is nobody to disturb: a
- *   new database, or nothing pending
+ * @returns the lines to print, and what must stop `up`; undefined where there is nobody to disturb: a new database, or
+ *   nothing pending
  */
-export async function assessForPreview(preview: Preview): Promise<{ lines: string[]; reasons: string[] } | undefined> {
+export async function assessForPreview(preview: Preview): Promise<{ lines: string[]; blocked: Blocked[] } | undefined> {
   const { situation, pending, files } = preview;
   if (pending.length === 0 || (pending.length === files.length && isNew(situation))) return undefined;
   const assessment = await assessNow(preview);
-  return { lines: previewLines(assessment), reasons: blockingMessages(assessment) };
+  const blocked = assessment.migrations.flatMap(({ name, hazards }) =>
+    hazards.filter(isBlocking).map(({ message }) => ({ migration: name, message })),
+  );
+  return { lines: previewLines(assessment), blocked };
 }
 
 /** Without a database, all of a folder pending means that there never was one. */

@@ -30,13 +30,15 @@ export interface Author {
   name: string;
   file: string;
   accepts: Acceptances;
+  /** The migration before it, where that is pending as well. */
+  before?: string | undefined;
 }
 
 /** Makes a hazard of a finding: weighs it by the table's size, and puts it into words. */
 export function weigh(finding: Finding, author: Author, unknownSize: UnknownSize): Hazard {
   const { rule, statement, size } = finding;
   const table = size?.ofIndex ? size.relation : finding.table;
-  const advice = adviceFor(finding);
+  const advice = adviceFor(finding, author);
   const place = size
     ? `${table} (${describeSize(size)})`
     : `${table}${finding.isNew ? " (new in this run)" : " (size not known)"}`;
@@ -64,9 +66,9 @@ function severityOf({ rule, table, size, isNew }: Finding, unknownSize: UnknownS
   return isBig(size) ? "blocks" : "note";
 }
 
-function adviceFor({ rule, table, clause, squawk, reading }: Finding): Advice {
+function adviceFor({ rule, table, clause, squawk, reading }: Finding, { before }: Author): Advice {
   const ours = Object.hasOwn(advices, rule) ? advices[rule] : undefined;
-  if (ours) return ours({ reading, table: table ?? "", clause });
+  if (ours) return ours({ reading, table: table ?? "", clause, before });
   const message = squawk?.message.replace(/\.$/, "") ?? rule;
   const danger = `${message.charAt(0).toLowerCase()}${message.slice(1)}`;
   return {
