@@ -48,6 +48,10 @@ const benchmarks: Record<
     summary: "what a snapshot costs the server, beside prometheus-postgres-exporter (--rows, 200,000)",
     load: async () => (await import("./monitor.ts")).bench,
   },
+  pool: {
+    summary: "statements a second through our pool against pg's own",
+    load: async () => (await import("./pool.ts")).bench,
+  },
   ingest: {
     summary: "bulk load against row-by-row and multi-row inserts (--rows, 200,000)",
     load: async () => (await import("./ingest.ts")).bench,

@@ -10,65 +10,81 @@ import { applyMigrations } from "../toolkit/migrate/apply.ts";
 import { type PriceInput, upsertPrices } from "../toolkit/queries/upsert.ts";
 import { median } from "../toolkit/statistics.ts";
 import { count, say } from "../toolkit/terminal.ts";
-import { makeListings, tradingDays, walk } from "./headline/market.ts";
 import type { BenchOptions, Measured } from "./index.ts";
+import { csv, makeMarket, type Price } from "./ingest/prices.ts";
+import { insertPrices } from "./ingest/rivals.ts";
+import { makeSituation, type Situation, situations } from "./ingest/situations.ts";
 import { startBenchServer } from "./server.ts";
 
 const defaultRows = 200_000;
-const [seed, rounds] = [20_260_101, 3];
+const rounds = 3;
 // Row by row, as many as tell the rate.
-const mostSingleRows = 5_000;
+const mostSingleRows = 2_000;
 const multiRows = 1_000;
-// The market's last two years: many stocks a day, as a vendor's file of daily prices has them.
-const days = 500;
 const template = "ingest_template";
 
-/** A price as text, as it comes: no contender has to format numbers. */
-type Price = Record<"symbol" | "date" | "open" | "high" | "low" | "close" | "adjustedClose" | "volume", string> & {
-  stockId: number;
-};
-
-/** One way to store prices; each gets an empty database at head, and the same rows. */
+/** One way to store prices; each gets the same database, and the same rows. */
 interface Contender {
   name: string;
   /** Stores the rows, or the first of them. @returns how many */
-  store(connection: Connection, market: Market): Promise<number>;
-}
-
-interface Market {
-  prices: Price[];
-  file: string;
+  store(connection: Connection, task: { prices: Price[]; file: string; situation: Situation }): Promise<number>;
 }
 
 const contenders: Contender[] = [
-  { name: "row by row", store: (connection, { prices }) => insert(connection, prices.slice(0, mostSingleRows), 1) },
-  { name: "1,000 rows a statement", store: (connection, { prices }) => insert(connection, prices, multiRows) },
+  {
+    name: "row by row",
+    store: (connection, { prices, situation }) =>
+      insertPrices(connection, prices.slice(0, mostSingleRows), { perStatement: 1, ...situation }),
+  },
+  {
+    name: "1,000 rows a statement",
+    store: (connection, { prices, situation }) =>
+      insertPrices(connection, prices, { perStatement: multiRows, ...situation }),
+  },
   {
     name: "load of a CSV file",
-    store: async (connection, { file }) => (await load(connection, file)).inserted,
+    store: async (connection, { file }) => {
+      const { inserted, updated } = await load(connection, file);
+      return inserted + updated;
+    },
   },
   {
     name: "upsertPrices",
     store: (connection, { prices }) =>
-      withClient(connection, {}, async (client) => (await upsertPrices(client, prices as PriceInput[])).inserted),
+      withClient(connection, {}, async (client) => {
+        const { inserted, updated } = await upsertPrices(client, prices as PriceInput[]);
+        return inserted + updated;
+      }),
   },
 ];
 
-/** Bulk load against row-by-row and multi-row inserts, into the tables of the last migration, on one server. */
+/**
+ * Bulk load against row-by-row and multi-row inserts, into the tables of the last migration, on one server: of months
+ * that are new, of stocks that are new in months that are there, and of prices that are there and differ.
+ */
 export async function bench({ rows = defaultRows }: BenchOptions): Promise<Measured> {
   const [server, folder] = [await startBenchServer({ embedded: true }), await mkdtemp(join(tmpdir(), "bench-ingest-"))];
   try {
-    const market = { prices: makePrices(rows), file: join(folder, "prices.csv") };
-    await pipeline(Readable.from(csv(market.prices)), createWriteStream(market.file));
-    await makeTemplate(server.connection, market.prices);
+    const market = makeMarket(rows);
+    const file = join(folder, "prices.csv");
+    await pipeline(Readable.from(csv(market.prices)), createWriteStream(file));
+    await applyToTemplate(server.connection);
     say(`PostgreSQL ${server.version}, ${count(market.prices.length)} rows`);
-    const rates: Record<string, number[]> = {};
-    for (let round = 0; round < rounds; round++)
-      for (const { name, store } of contenders) {
-        const rate = await inFreshDatabase(server.connection, market.prices, (connection) => store(connection, market));
-        rates[name] = [...(rates[name] ?? []), rate];
-        say(`  ${name}: ${count(rate)} rows/s`);
-      }
+    const rates: Rates = {};
+    for (const situation of situations) {
+      say(`${situation.name}:`);
+      const database = `${template}_${situations.indexOf(situation)}`;
+      await asAdministrator(server.connection, `create database ${database} template ${template}`);
+      await makeSituation({ ...server.connection, database }, market, situation);
+      const task = { prices: market.prices, file, situation };
+      for (let round = 0; round < rounds; round++)
+        for (const { name, store } of contenders) {
+          const rate = await inFreshDatabase(server.connection, database, (connection) => store(connection, task));
+          const known = rates[situation.name] ?? {};
+          rates[situation.name] = { ...known, [name]: [...(known[name] ?? []), rate] };
+          say(`  ${name}: ${count(rate)} rows/s`);
+        }
+    }
     return summary(server.version, market.prices.length, rates);
   } finally {
     await server.stop();
@@ -76,131 +92,82 @@ export async function bench({ rows = defaultRows }: BenchOptions): Promise<Measu
   }
 }
 
+/** Rows a second in each round, by situation and contender. */
+type Rates = Record<string, Record<string, number[]>>;
+
 /**
  * Each way by the median of its rounds, and how many times faster it is: the median of the ratios within each round,
  * whose parts met the same machine.
  */
-function summary(version: string, rows: number, rates: Record<string, number[]>): Measured {
-  const [single, multi] = [rates["row by row"]!, rates["1,000 rows a statement"]!];
+function summary(version: string, rows: number, rates: Rates): Measured {
   const against = (own: number[], other: number[]) => median(own.map((rate, round) => rate / other[round]!));
-  const table = Object.entries(rates).map(([name, own]) => ({
-    name,
-    rowsPerSecond: Math.round(median(own)),
-    timesRowByRow: against(own, single),
-    timesMultiRow: against(own, multi),
+  const tables = Object.entries(rates).map(([situation, ways]) => ({
+    situation,
+    table: Object.entries(ways).map(([name, own]) => ({
+      name,
+      rowsPerSecond: Math.round(median(own)),
+      timesRowByRow: against(own, ways["row by row"]!),
+      timesMultiRow: against(own, ways["1,000 rows a statement"]!),
+    })),
   }));
+  const heading = ["rows/s".padStart(10), "× row by row".padStart(14), "× multi-row".padStart(13)].join("");
   return {
-    result: { version, rows, rates, table },
-    lines: [
-      `${"".padEnd(24)}${"rows/s".padStart(10)}${"× row by row".padStart(14)}${"× multi-row".padStart(13)}`,
+    result: { version, rows, rates, tables },
+    lines: tables.flatMap(({ situation, table }) => [
+      situation.padEnd(30) + heading,
       ...table.map(
         ({ name, rowsPerSecond, timesRowByRow, timesMultiRow }) =>
-          name.padEnd(24) +
+          `  ${name}`.padEnd(30) +
           count(rowsPerSecond).padStart(10) +
           timesRowByRow.toFixed(1).padStart(14) +
           timesMultiRow.toFixed(2).padStart(13),
       ),
-    ],
+      "",
+    ]),
   };
 }
 
-function makePrices(rows: number): Price[] {
-  const dates = tradingDays(new Date()).slice(-days);
-  const listings = makeListings(rows, dates.length, seed);
-  const prices: Price[] = [];
-  let day = 0;
-  for (const quotes of walk(listings, dates.length, seed)) {
-    for (const { listing, open, high, low, close, adjusted, volume } of quotes)
-      prices.push({
-        ...{ symbol: listing.symbol, stockId: listing.id, date: dates[day]! },
-        ...{ open: String(open / 100), high: String(high / 100), low: String(low / 100), close: String(close / 100) },
-        ...{ adjustedClose: String(adjusted / 1_000_000), volume: String(volume) },
-      });
-    day++;
-  }
-  return prices.slice(0, rows);
+async function applyToTemplate(server: Connection): Promise<void> {
+  await asAdministrator(server, `create database ${template} template template0`);
+  await applyMigrations({ ...server, database: template }, { directory: "migrations" });
 }
 
-function* csv(prices: readonly Price[]): Generator<string> {
-  yield "symbol,date,open,high,low,close,adj close,volume\n";
-  for (const { symbol, date, open, high, low, close, adjustedClose, volume } of prices)
-    yield `${symbol},${date},${open},${high},${low},${close},${adjustedClose},${volume}\n`;
-}
-
-/** Head, with the stocks and the partitions that the rows need: nobody is charged for them. */
-async function makeTemplate(server: Connection, prices: readonly Price[]): Promise<void> {
-  const connection = { ...server, database: template };
-  await withClient(server, {}, (client) => client.query(`create database ${template} template template0`));
-  await applyMigrations(connection, { directory: "migrations" });
-  const symbols = [...new Map(prices.map(({ stockId, symbol }) => [stockId, symbol]))];
-  await withClient(connection, {}, async (client) => {
-    await client.query(
-      "insert into stocks (id, symbol, name) select id, symbol, symbol from unnest($1::int[], $2::text[]) as s (id, symbol)",
-      [symbols.map(([id]) => id), symbols.map(([, symbol]) => symbol)],
-    );
-    await client.query("select ensure_partitions('price_history', $1, $2)", [prices[0]!.date, prices.at(-1)!.date]);
-    await client.query("vacuum analyze stocks");
-  });
-}
+const asAdministrator = (server: Connection, text: string) => withClient(server, {}, (client) => client.query(text));
 
 /** @returns rows in a second */
 async function inFreshDatabase(
   server: Connection,
-  prices: readonly Price[],
+  from: string,
   store: (connection: Connection) => Promise<number>,
 ): Promise<number> {
-  const connection = { ...server, database: "ingest" };
-  const admin = (text: string) => withClient(server, {}, (client) => client.query(text));
-  await admin(`create database ingest template ${template}`);
+  await asAdministrator(server, `create database ingest template ${from}`);
   try {
-    await admin("checkpoint");
+    await asAdministrator(server, "checkpoint");
+    const connection = { ...server, database: "ingest" };
     const started = performance.now();
     const stored = await store(connection);
     const seconds = (performance.now() - started) / 1000;
-    await checkStored(connection, prices.slice(0, stored));
+    await checkStored(connection, stored);
     return stored / seconds;
   } finally {
-    await admin("drop database ingest with (force)");
+    await asAdministrator(server, "drop database ingest with (force)");
   }
 }
 
-/** Nobody wins by storing less. */
-async function checkStored(connection: Connection, prices: readonly Price[]): Promise<void> {
+/** Nobody wins by storing less, or other rows, or in a table with fewer constraints. */
+async function checkStored(connection: Connection, stored: number): Promise<void> {
   const { rows } = await withClient(connection, {}, (client) =>
-    client.query("select count(*)::int as number, sum(volume)::text as volume from price_history"),
+    client.query<{ right: number; wrong: number; unchecked: number }>(`
+      select (select count(*)::int from price_history p join given g using (stock_id, date)
+              where (p.open, p.high, p.low, p.close, p.adjusted_close, p.volume)
+                    = (g.open, g.high, g.low, g.close, g.adjusted_close, g.volume)) as "right",
+             (select count(*)::int from (table price_history except all (table given union all table before)) as other) as wrong,
+             (select count(*)::int from pg_partition_tree('price_history') t where isleaf and 2 <>
+                (select count(*) from pg_constraint where conrelid = t.relid and contype in ('p', 'f') and convalidated)) as unchecked`),
   );
-  const volume = prices.reduce((sum, price) => sum + BigInt(price.volume), 0n);
-  if (rows[0].number !== prices.length || BigInt(rows[0].volume) !== volume)
-    throw new Error(`${rows[0].number} rows are stored, not the ${prices.length} that were given`);
-}
-
-const columns = ["stockId", "date", "open", "high", "low", "close", "adjustedClose", "volume"] as const;
-
-/** INSERT as an application sends it: so many rows a statement, each statement a transaction of its own. */
-async function insert(connection: Connection, prices: readonly Price[], perStatement: number): Promise<number> {
-  await withClient(connection, {}, async (client) => {
-    for (let start = 0; start < prices.length; start += perStatement) {
-      const part = prices.slice(start, start + perStatement);
-      await client.query(
-        insertStatement(part.length),
-        part.flatMap((price) => columns.map((column) => price[column])),
-      );
-    }
-  });
-  return prices.length;
-}
-
-const statements = new Map<number, string>();
-
-function insertStatement(rows: number): string {
-  const known = statements.get(rows);
-  if (known) return known;
-  const tuples = Array.from(
-    { length: rows },
-    (_, row) => `(${columns.map((_, column) => `$${row * columns.length + column + 1}`).join(", ")})`,
-  );
-  const text = `insert into price_history (stock_id, date, open, high, low, close, adjusted_close, volume)
-    values ${tuples.join(", ")}`;
-  statements.set(rows, text);
-  return text;
+  const { right, wrong, unchecked } = rows[0]!;
+  if (right !== stored || wrong > 0 || unchecked > 0)
+    throw new Error(
+      `${right} rows are as they were given, not ${stored}; ${wrong} are not; ${unchecked} partitions lack a key`,
+    );
 }

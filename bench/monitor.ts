@@ -1,21 +1,18 @@
-import { spawn } from "node:child_process";
-import { access, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import pg from "pg";
-import { type Connection, clientConfig, connectionString, withClient } from "../toolkit/connection.ts";
+import { type Connection, clientConfig, withClient } from "../toolkit/connection.ts";
 import { makeDays } from "../toolkit/history/days.ts";
 import { recordSnapshot } from "../toolkit/history/record.ts";
 import { ensureHistory } from "../toolkit/history/schema.ts";
 import { applyMigrations } from "../toolkit/migrate/apply.ts";
-import { freePort } from "../toolkit/migrate/locks/scratchFolder.ts";
-import { snapshot } from "../toolkit/monitor/snapshot.ts";
 import { bytes } from "../toolkit/monitor/texts.ts";
 import { median } from "../toolkit/statistics.ts";
 import { count, say } from "../toolkit/terminal.ts";
 import { loadMarket, sizesFor } from "./headline/load.ts";
 import type { BenchOptions, Measured } from "./index.ts";
 import { startBenchServer } from "./server.ts";
+import { exporter, ours, type Side } from "./watchers.ts";
 
 const defaultRows = 200_000;
 // As few rows have few months: the rest is made ahead, as far as the function goes.
@@ -25,15 +22,6 @@ const lanes = 4;
 const interval = 15_000;
 const rounds = 2;
 const looks = 15;
-const exporterProgram = "/usr/bin/prometheus-postgres-exporter";
-
-/** Somebody who looks at the server, and the processor time that the server spent on it so far, in milliseconds. */
-interface Side {
-  name: string;
-  look(): Promise<unknown>;
-  spent(): Promise<number | null>;
-  stop(): Promise<void>;
-}
 
 /**
  * What a snapshot of everything costs the server, beside a scrape of Debian's prometheus-postgres-exporter, where it is
@@ -116,80 +104,6 @@ async function storedBytes(client: pg.Client): Promise<number> {
   // A coarser record has the largest beside each number: 20 bytes in the place of 12.
   const coarse = (whole * 20) / 12;
   return whole * minutes + quick * (snapshots - minutes) + coarse * (288 + 24);
-}
-
-async function ours(connection: Connection): Promise<Side> {
-  const client = new pg.Client(clientConfig(connection, { applicationName: "snapshot" }));
-  await client.connect();
-  return {
-    name: "snapshot",
-    look: () => snapshot(client),
-    spent: () => processorTime(connection, "application_name = 'snapshot'"),
-    stop: () => client.end(),
-  };
-}
-
-/** Its secret goes by the environment. */
-async function exporter(connection: Connection): Promise<Side[]> {
-  const installed = await access(exporterProgram).then(
-    () => true,
-    () => false,
-  );
-  if (!installed) {
-    say("prometheus-postgres-exporter is not installed: it is left out");
-    return [];
-  }
-  const address = `127.0.0.1:${await freePort()}`;
-  const child = spawn(exporterProgram, [`--web.listen-address=${address}`, "--log.level=error"], {
-    env: { ...process.env, DATA_SOURCE_NAME: connectionString({ ...connection, ssl: false }) },
-    stdio: "ignore",
-  });
-  const ended = new Promise<void>((done) => child.once("close", () => done()));
-  const look = async () => {
-    const text = await (await fetch(`http://${address}/metrics`)).text();
-    if (!/^pg_up 1$/m.test(text)) throw new Error("the exporter does not reach the server");
-  };
-  const stop = async () => {
-    child.kill();
-    await ended;
-  };
-  for (let patience = 50; ; patience--)
-    try {
-      await look();
-      break;
-    } catch (error) {
-      if (patience > 0) await sleep(200);
-      else {
-        await stop();
-        throw error;
-      }
-    }
-  // It names no application; nobody else here has none.
-  return [
-    {
-      name: "prometheus-postgres-exporter",
-      look,
-      stop,
-      spent: () => processorTime(connection, "application_name = ''"),
-    },
-  ];
-}
-
-/** Of the sessions that still are, by Linux; null elsewhere, or where none is left. */
-async function processorTime(connection: Connection, which: string): Promise<number | null> {
-  const { rows } = await withClient(connection, {}, (client) =>
-    client.query<{ pid: number }>(
-      `select pid from pg_stat_activity where backend_type = 'client backend' and ${which}`,
-    ),
-  );
-  const ticks = await Promise.all(
-    rows.map(async ({ pid }) => {
-      const fields = (await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")).split(") ")[1]?.split(" ");
-      return fields ? Number(fields[11]) + Number(fields[12]) : null;
-    }),
-  );
-  // A tick is a hundredth of a second on every Linux of today.
-  return ticks.length > 0 && !ticks.includes(null) ? ticks.reduce((sum: number, n) => sum + n!, 0) * 10 : null;
 }
 
 async function timeOf({ look }: Side): Promise<number> {

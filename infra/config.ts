@@ -72,6 +72,12 @@ export interface Config {
   backupCopyRegion: string;
   vaultLock: boolean;
   restoreTesting: boolean;
+  /** Of the operator: a tag or digest in the stack's own repository, or another image; empty for none. */
+  operatorImage: string;
+  maintenanceSchedule: string;
+  maintenanceTimeZone: string;
+  /** Minutes. */
+  metricsInterval: number;
 }
 
 /** A read replica; what the configuration leaves out is filled in. */

@@ -11,6 +11,8 @@ import {
   thresholds,
   twoOrThreeZones,
 } from "./keyChecks.ts";
+import { checkImage } from "./operator/image.ts";
+import { checkSchedule, checkTimeZone } from "./operator/schedule.ts";
 import { checkReplicas } from "./replicaKeys.ts";
 import { checkRoleLimits } from "./roles/keys.ts";
 import { backupWindowForm, maintenanceWindowForm } from "./server/rds/windows.ts";
@@ -96,4 +98,8 @@ export const rules: Record<string, Rule> = {
   backupCopyRegion: { type: "string", default: "", check: matching(region, "eu-west-1") },
   vaultLock: { type: "boolean", default: false },
   restoreTesting: { type: "boolean", default: false },
+  operatorImage: { type: "string", default: "", check: checkImage },
+  maintenanceSchedule: { type: "string", default: "cron(17 5 * * ? *)", check: checkSchedule },
+  maintenanceTimeZone: { type: "string", default: "UTC", check: checkTimeZone },
+  metricsInterval: { type: "integer", default: 5, check: between(1, 60, "minutes") },
 };

@@ -3,6 +3,7 @@ import { isLoopback, parseConnectionString } from "../toolkit/connection.ts";
 import { messageOf } from "../toolkit/errors.ts";
 import type { Config } from "./config.ts";
 import { rules } from "./configKeys.ts";
+import { operatorContradictions } from "./operator/contradictions.ts";
 import { rdsContradictions } from "./rdsContradictions.ts";
 import { longestPrefix, wantsRoles } from "./roles/table.ts";
 
@@ -168,7 +169,22 @@ const contradictions: Contradiction[] = [
               fix: values.server === "embedded" ? "remove it" : "set roles to managed, or remove it",
             })),
   },
+  {
+    keys: ["operatorImage"],
+    find: ({ server, operatorImage }) =>
+      server === "rds" || !operatorImage
+        ? []
+        : [
+            {
+              key: "operatorImage",
+              value: operatorImage,
+              reason: `its containers run on AWS, and the server is ${server}`,
+              fix: "remove it, and call `toolkit maintain` from cron",
+            },
+          ],
+  },
   ...rdsContradictions,
+  ...operatorContradictions,
 ];
 
 /**

@@ -1,5 +1,6 @@
 import { backupCost, planCost } from "./costBackups.ts";
 import { type CostLine, dollars, number, text } from "./costLine.ts";
+import { operatorCosts } from "./costOperator.ts";
 import {
   advancedInsights,
   flatPrices,
@@ -22,8 +23,8 @@ export interface Estimate {
 }
 
 /**
- * Estimates what a stack costs a month: instances, their storage, backups, and what has a flat price. Traffic, requests
- * and logs depend on use and are left out.
+ * Estimates what a stack costs a month: instances, their storage, backups, what keeps house, and what has a flat price.
+ * Traffic, requests and logs depend on use and are left out.
  * @param region the stack's region; a resource with one of its own is priced there
  */
 export function estimateCost(resources: readonly Resource[], region: string | undefined): Estimate {
@@ -34,6 +35,7 @@ export function estimateCost(resources: readonly Resource[], region: string | un
     ...resources
       .filter(({ type }) => type === "aws:backup/plan:Plan")
       .flatMap((plan) => planCost(plan, resources, region)),
+    ...operatorCosts(resources, region),
     ...flatCosts(resources),
   ];
   return {

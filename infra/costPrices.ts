@@ -1,6 +1,6 @@
 /**
  * Public on-demand prices in US dollars, without tax, for an estimate in a preview. Entered by hand and approximate: of
- * us-east-1 the t4g classes, gp3 and backups were compared with published tables, the others were not. Check them
+ * us-east-1 the t4g classes, gp3, backups and Fargate were compared with published tables, the others were not. Check them
  * against the pages below before money is decided on, and set the month when you have.
  */
 export const pricesAsOf = "2026-11";
@@ -21,6 +21,10 @@ export interface RegionPrices {
   throughput: number;
   /** Per GiB and month of backups beyond what is free. */
   backup: number;
+  /** Fargate on Linux and x86, per hour: a vCPU, and a GiB of memory. */
+  fargate: { vcpu: number; gib: number };
+  /** Per hour of an interface endpoint in one availability zone. */
+  endpoint: number;
 }
 
 /** A size's price as a multiple of `large`: RDS prices double with the vCPUs, within rounding to a tenth of a cent. */
@@ -56,6 +60,8 @@ export const prices: Record<string, RegionPrices> = {
     iops: { gp3: 0.02, io1: 0.1, io2: 0.1 },
     throughput: 0.08,
     backup: 0.095,
+    fargate: { vcpu: 0.04048, gib: 0.004445 },
+    endpoint: 0.01,
   },
   "eu-central-1": {
     instance: {
@@ -66,6 +72,8 @@ export const prices: Record<string, RegionPrices> = {
     iops: { gp3: 0.024, io1: 0.119, io2: 0.119 },
     throughput: 0.095,
     backup: 0.103,
+    fargate: { vcpu: 0.04656, gib: 0.00511 },
+    endpoint: 0.012,
   },
   "eu-west-1": {
     instance: {
@@ -76,6 +84,8 @@ export const prices: Record<string, RegionPrices> = {
     iops: { gp3: 0.022, io1: 0.11, io2: 0.11 },
     throughput: 0.088,
     backup: 0.095,
+    fargate: { vcpu: 0.04048, gib: 0.004445 },
+    endpoint: 0.011,
   },
 };
 
@@ -98,6 +108,12 @@ export const flatPrices: Record<string, { what: string; price: number; page: str
   "aws:kms/key:Key": { what: "encryption keys", price: 1, page: "https://aws.amazon.com/kms/pricing/" },
   "aws:secretsmanager/secret:Secret": { what: "secrets", price: 0.4, page: "https://aws.amazon.com/secrets-manager/pricing/" },
 };
+
+/** A metric of one's own in CloudWatch, a month: the first ten of an account are free. https://aws.amazon.com/cloudwatch/pricing/ */
+export const ownMetric = 0.3;
+
+/** A GiB of images, a month: https://aws.amazon.com/ecr/pricing/. */
+export const imageStorage = 0.1;
 
 /** The secret that RDS keeps for a managed master password. */
 export const managedSecret = 0.4;

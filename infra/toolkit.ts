@@ -1,9 +1,9 @@
+import "./engine/compileCache.ts";
 import { parseArgs } from "node:util";
 import type { BackupTarget } from "../toolkit/backup/target.ts";
 import { type Context, fromEnvironment, main } from "../toolkit/cli.ts";
 import { type Connection, parseConnectionString } from "../toolkit/connection.ts";
 import { UserError } from "../toolkit/errors.ts";
-import { stackOutputs } from "./engine/outputs.ts";
 
 /**
  * The toolkit, pointed at a stack's database: `npm run load` and `npm run toolkit` come here. `--stack NAME` (local by
@@ -23,14 +23,20 @@ async function connect(): Promise<[Connection, Context]> {
   const named = typeof values.stack === "string" ? values.stack : undefined;
   if (!named && process.env.DATABASE_URL) return fromEnvironment();
   const stack = named ?? "local";
-  const { connectionString: url, backup, thresholds } = await stackOutputs(stack);
+  const { stackOutputs } = await import("./engine/outputs.ts");
+  const { connectionString: url, backup, keptBackups, thresholds } = await stackOutputs(stack);
   if (typeof url !== "string")
     throw new UserError(`the stack ${stack} has no database yet`, {
       fix: `Run \`npm run up${stack === "local" ? "" : ` -- --stack ${stack}`}\` first.`,
     });
   return [
     parseConnectionString(url),
-    { backup: backup as BackupTarget, ...(thresholds ? { thresholds: thresholds as Record<string, number> } : {}) },
+    {
+      backup: backup as BackupTarget,
+      // A stack that was made before there was this output keeps its backups to itself.
+      ...(keptBackups ? { keptBackups: keptBackups as NonNullable<Context["keptBackups"]> } : {}),
+      ...(thresholds ? { thresholds: thresholds as Record<string, number> } : {}),
+    },
   ];
 }
 

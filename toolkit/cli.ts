@@ -1,6 +1,7 @@
 import { pathToFileURL } from "node:url";
 import type { BackupTarget } from "./backup/target.ts";
-import { type Connection, parseConnectionString } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { connectionFromEnvironment, contextFromEnvironment } from "./environment.ts";
 import { UserError } from "./errors.ts";
 import { say } from "./terminal.ts";
 
@@ -8,6 +9,8 @@ import { say } from "./terminal.ts";
 export interface Context {
   /** How the database is backed up. */
   backup: BackupTarget;
+  /** How many backups stay, and after how many days they go anyway, as at each `up` of the stack. */
+  keptBackups?: { count: number; days: number };
   /** Limits of `check` that the stack's configuration replaces, by name. */
   thresholds?: Record<string, number>;
 }
@@ -112,7 +115,8 @@ ${Object.entries(commands)
   .map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`)
   .join("\n")}
 
-Each command explains itself with --help. The database is the one of DATABASE_URL.`;
+Each command explains itself with --help. The database is the one of DATABASE_URL, or of libpq's
+PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE and PGSSLROOTCERT.`;
 
 /**
  * Runs one command.
@@ -158,15 +162,9 @@ export function report(error: unknown): number {
   return 1;
 }
 
-/** The database of DATABASE_URL, backed up as it can be. */
+/** The database of the environment's variables, with what TOOLKIT_CONTEXT says of it. */
 export async function fromEnvironment(): Promise<[Connection, Context]> {
-  const url = process.env.DATABASE_URL;
-  if (!url)
-    throw new UserError("there is no database to talk to: DATABASE_URL is not set", {
-      fix: "Set DATABASE_URL, or use `npm run toolkit -- …`, which takes the database of the stack.",
-      exitCode: 2,
-    });
-  return [parseConnectionString(url), { backup: { kind: "auto", directory: ".local/backups" } }];
+  return [connectionFromEnvironment(process.env), contextFromEnvironment(process.env)];
 }
 
 // Run as a program, not when imported by infra/toolkit.ts.

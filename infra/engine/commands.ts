@@ -1,14 +1,16 @@
 import { UserError } from "../../toolkit/errors.ts";
 import { say } from "../../toolkit/terminal.ts";
 import { findViolations, isMandatory, type Violation } from "../policy/rules.ts";
+import type { Deployment } from "./deployment.ts";
 import { changesBetween } from "./diff.ts";
 import { Display } from "./display.ts";
 import { isDynamic, nameOf, providerType, typeOf } from "./goal.ts";
 import { lockStack } from "./lock.ts";
 import { writeMarkdown } from "./markdown.ts";
+import { readOutputs } from "./outputs.ts";
 import { type Project, readProject, saveConfig } from "./project.ts";
 import { asResource, standInReport } from "./report.ts";
-import { type Engine, withEngine } from "./run.ts";
+import { withEngine } from "./run.ts";
 import { type ResourceState, StackState } from "./state.ts";
 import { canonical, markSecrets, masked, providerKey, revealed } from "./wire.ts";
 
@@ -58,10 +60,15 @@ export async function up(options: Options): Promise<number> {
     for (const { type, resource } of state.interrupted)
       say(`the last run was ended while ${type} ${nameOf(resource.urn)}: going on from what it left`);
     return withEngine(project, state, async (engine) => {
-      if (await refusedBeforehand(project, engine)) return 1;
+      const rehearsal = new Display({ preview: true, diff: options.diff, quiet: true });
+      const rehearsed = await engine.runProgram(rehearsal, true);
+      if (isRefused(project, rehearsed, rehearsal)) return 1;
       say(`Updating (${options.stack})\n`);
-      const display = new Display({ preview: false, diff: options.diff });
-      const { failed, outputs } = await engine.runProgram(display, false);
+      // What a second pass would find and say is known where the first one leaves nothing to do.
+      const isIdle = rehearsed.unchanged && state.interrupted.length === 0;
+      const display = isIdle ? rehearsal : new Display({ preview: false, diff: options.diff });
+      if (isIdle) rehearsal.release();
+      const { failed, outputs } = isIdle ? rehearsed : await engine.runProgram(display, false);
       display.summary(failed ? {} : outputs);
       if (options.json) printJson(display);
       return failed ? 1 : 0;
@@ -69,10 +76,8 @@ export async function up(options: Options): Promise<number> {
   });
 }
 
-/** The preview that every `up` makes for itself: shown only where it finds a reason not to begin. */
-async function refusedBeforehand(project: Project, engine: Engine): Promise<boolean> {
-  const rehearsal = new Display({ preview: true, diff: false, quiet: true });
-  const { failed, cloud, goals } = await engine.runProgram(rehearsal, true);
+/** Whether the preview that every `up` makes for itself found a reason not to begin; it is shown then. */
+function isRefused(project: Project, { failed, cloud, goals }: Deployment, rehearsal: Display): boolean {
   const broken = findViolations([...goals.values()].map(asResource)).filter(isMandatory);
   const said = new Display({ preview: true, diff: false });
   if (failed) for (const { severity, message } of rehearsal.diagnostics) said.diagnostic(severity, message);
@@ -178,11 +183,6 @@ export async function output(options: Options): Promise<number> {
   const plain = options.name !== undefined && typeof chosen === "string" && !options.json;
   process.stdout.write(`${plain ? chosen : JSON.stringify(chosen, null, 2)}\n`);
   return 0;
-}
-
-/** The outputs of a stack of this engine's; empty where it has none. */
-export function readOutputs(stack: string): Record<string, unknown> {
-  return new StackState(stack).resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
 }
 
 async function locked(stack: string, work: () => Promise<number>): Promise<number> {

@@ -34,6 +34,8 @@ export class Deployment {
   /** What the program asks for, by URN, in the order of registration; inputs as their provider has checked them. */
   readonly goals = new Map<string, Goal>();
   failed = false;
+  /** Whether the state is already what it will be after this deployment, to the letter. */
+  unchanged = true;
   outputs: Properties = {};
   #ledger: Ledger;
   #provider: DynamicProvider;
@@ -76,7 +78,9 @@ export class Deployment {
     const changed = canonical(state.outputs ?? {}) !== canonical(outputs);
     state.outputs = outputs;
     if (state.type === "pulumi:pulumi:Stack") this.outputs = outputs;
-    if (changed) this.#ledger.save();
+    if (!changed) return;
+    this.unchanged = false;
+    this.#ledger.save();
   }
 
   /** Begins no more steps, and waits for those under way. */
@@ -107,6 +111,7 @@ export class Deployment {
       );
     for (const resource of resources.toReversed()) {
       if (this.#stopped) return;
+      this.unchanged = false;
       const done = this.#display.begin(resource.retainOnDelete ? "discard" : "delete", resource.urn);
       try {
         if (!this.#dryRun && resource.custom && !resource.retainOnDelete) await this.#delete(resource);
@@ -135,6 +140,7 @@ export class Deployment {
 
   #previewCloud(goal: Goal, old: ResourceState | undefined): Registered {
     this.cloud.push(goal.urn);
+    this.unchanged = false;
     if (!this.#dryRun) throw new Error("only Pulumi's own engine can create it");
     this.#display.begin(old ? "update" : "create", goal.urn, changesBetween(old?.inputs ?? {}, goal.inputs));
     this.#ledger.add({ urn: goal.urn, type: goal.type, custom: true, inputs: goal.inputs });
@@ -143,7 +149,9 @@ export class Deployment {
 
   #component(goal: Goal, old: ResourceState | undefined): Registered {
     const done = this.#display.begin(old ? "same" : "create", goal.urn);
-    this.#ledger.add(stateOf(goal, goal.inputs, old?.outputs ?? {}, old));
+    const state = stateOf(goal, goal.inputs, old?.outputs ?? {}, old);
+    if (canonical(old ?? {}) !== canonical(state)) this.unchanged = false;
+    this.#ledger.add(state);
     if (!old) this.#ledger.save();
     done();
     return { id: "", outputs: goal.inputs };
@@ -170,6 +178,7 @@ export class Deployment {
     const now = new Date().toISOString();
     const stamp = op === "same" ? {} : { modified: now, ...(op !== "update" && { created: now }) };
     this.#ledger.add(isAsItWas ? old : { ...state, ...stamp });
+    if (!isAsItWas) this.unchanged = false;
     if (!isAsItWas) this.#ledger.save();
     done();
     return { id, outputs };

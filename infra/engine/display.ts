@@ -45,6 +45,7 @@ export class Display {
   readonly steps: StepRecord[] = [];
   readonly diagnostics: { severity: Severity; message: string }[] = [];
   #options: DisplayOptions;
+  #held: string[] = [];
   #started = Date.now();
   #running = new Map<string, { text: string; since: number; told: number }>();
   #timer: NodeJS.Timeout | undefined;
@@ -105,8 +106,17 @@ export class Display {
     }
   }
 
+  /** Shows what was kept back, and what comes from now on. */
+  release(): void {
+    this.#options = { ...this.#options, quiet: false };
+    for (const text of this.#held.splice(0)) this.line(text);
+  }
+
   line(text: string): void {
-    if (this.#options.quiet) return;
+    if (this.#options.quiet) {
+      this.#held.push(text);
+      return;
+    }
     if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
     say(text);
   }

@@ -1,16 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { resolve as resolvePath } from "node:path";
 import { createInterface } from "node:readline";
+import { compileCache } from "./compileCache.ts";
 import type { Project } from "./project.ts";
 
 const { resolve } = createRequire(import.meta.url);
-const compileCache = resolvePath("node_modules/.cache/compiled");
-const tether = new URL("tether.js", import.meta.url).href;
+const first = ["tether.js", "lightSdk.js"].flatMap((file) => ["--import", new URL(file, import.meta.url).href]);
 
 /** A process of Pulumi's SDK, in its own group: a Ctrl-C reaches the engine alone, which lets steps finish. */
 function start(script: string, args: string[], environment: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, ["--disable-warning=ExperimentalWarning", "--import", tether, script, ...args], {
+  return spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...first, script, ...args], {
     detached: true,
     stdio: "pipe",
     // The SDK is large: what is compiled once is kept for the next process.

@@ -4,3 +4,5 @@ process.stdin.on("end", () => process.exit(1));
 process.stdin.on("error", () => process.exit(1));
 process.stdin.resume();
 process.stdin.unref?.();
+// An end in good order, so that what was compiled is kept for the next process.
+process.on("SIGTERM", () => process.exit(143));

@@ -1,5 +1,5 @@
 import { isObject, isSecret, providerKey, unknownValue } from "../engine/wire.ts";
-import type { Rule } from "./rule.ts";
+import { entries, known, type Rule } from "./rule.ts";
 
 /**
  * Names whose value is a secret. The last word decides: `password` and `masterUserPassword` are, while `secretArn`,
@@ -36,17 +36,43 @@ export function withoutOpenSecrets(name: string, value: unknown): unknown {
   return typeof value === "string" && looksSecret(name, value) ? "[hidden: in plain text]" : value;
 }
 
+/**
+ * The variables of containers that hold a secret: they stand in JSON, and whoever may describe a task of ECS reads them.
+ * @see https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html
+ */
+function openVariables(definitions: unknown): string[] {
+  const json = known(definitions);
+  let containers: unknown;
+  try {
+    containers = typeof json === "string" ? JSON.parse(json) : undefined;
+  } catch {
+    return [];
+  }
+  return entries(containers).flatMap(({ name: container, environment }) =>
+    entries(environment)
+      .filter(({ name, value }) => typeof value === "string" && looksSecret(String(name), value))
+      .map(({ name }) => `${name} of container ${container}`),
+  );
+}
+
 export const secretRules: Rule[] = [
   {
     name: "no-plaintext-secret",
     description: "No input holds a password, a token or a connection string that is not marked as secret",
     enforcementLevel: "mandatory",
     seesSecrets: true,
-    validate: ({ props }) => {
+    validate: ({ type, props }) => {
       const { [providerKey]: _, ...inputs } = props;
-      return openSecrets("", "", inputs).map(
-        (path) => `${path} is in plain text, and would be in the state and in every diff: wrap it in pulumi.secret()`,
-      );
+      const variables =
+        type === "aws:ecs/taskDefinition:TaskDefinition" ? openVariables(props.containerDefinitions) : [];
+      return [
+        ...openSecrets("", "", inputs).map(
+          (path) => `${path} is in plain text, and would be in the state and in every diff: wrap it in pulumi.secret()`,
+        ),
+        ...variables.map(
+          (variable) => `${variable} is in plain text: let ECS read it from Secrets Manager, by secrets`,
+        ),
+      ];
     },
   },
 ];

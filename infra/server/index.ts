@@ -6,6 +6,7 @@ import type { Config } from "../config.ts";
 import { EmbeddedServer } from "./embedded.ts";
 import { ExternalServer } from "./external.ts";
 import type { Transforms } from "./rds/children.ts";
+import type { Region } from "./rds/regions.ts";
 import type { ReplicaOutput } from "./rds/replicas.ts";
 import { RdsServer } from "./rds.ts";
 
@@ -21,6 +22,8 @@ export interface Server {
   replicas?: pulumi.Output<(ReplicaOutput | LocalReplica)[]>;
   /** On RDS: the secret in Secrets Manager that holds the master user's password. */
   masterSecretArn?: pulumi.Output<string>;
+  /** On RDS: where it stands, for what is put beside it. */
+  site?: Region;
   /** The security group to give to an application that shall connect. */
   clientSecurityGroupId?: pulumi.Output<string> | undefined;
 }

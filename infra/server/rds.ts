@@ -14,7 +14,7 @@ import { commonArgs, identifierOf, makeLogGroups, makeParameterGroup } from "./r
 import { makeDataKey } from "./rds/keys.ts";
 import { Network, port } from "./rds/network.ts";
 import { type MasterPassword, managedPassword, masterUser, ownPassword } from "./rds/password.ts";
-import { makeReplicas } from "./rds/regions.ts";
+import { makeReplicas, type Region } from "./rds/regions.ts";
 import type { ReplicaOutput } from "./rds/replicas.ts";
 import { makeServiceRole } from "./rds/serviceRole.ts";
 
@@ -28,6 +28,7 @@ export class RdsServer extends pulumi.ComponentResource implements Server {
   readonly replicas: pulumi.Output<ReplicaOutput[]>;
   /** The secret in Secrets Manager that holds the master user's password. */
   readonly masterSecretArn: pulumi.Output<string>;
+  readonly site: Region;
   /** The security group to give to an application, where none was named. */
   readonly clientSecurityGroupId: pulumi.Output<string> | undefined;
 
@@ -68,6 +69,7 @@ export class RdsServer extends pulumi.ComponentResource implements Server {
     );
     this.replicas = pulumi.all(replicas.map(({ output }) => output));
     this.masterSecretArn = password.secretArn(instance);
+    this.site = { network, channels, key };
     this.clientSecurityGroupId = network.clientSecurityGroupId;
     this.registerOutputs({ address: instance.address, serverVersion: this.serverVersion, replicas: this.replicas });
   }

@@ -33,6 +33,9 @@ const outputs: Record<string, object> = {
     engineVersionActual: "17.6",
   },
   "aws:rds/subnetGroup:SubnetGroup": { vpcId: "vpc-of-subnets" },
+  "aws:ec2/vpc:Vpc": { mainRouteTableId: "rtb-main" },
+  "aws:ec2/vpcEndpoint:VpcEndpoint": { prefixListId: "pl-s3" },
+  "aws:ecr/repository:Repository": { repositoryUrl: "repository.example.com/operator" },
 };
 
 /** Runs the whole program against Pulumi's mocks. Its resources by the last part of their type, and its outputs. */
@@ -62,9 +65,12 @@ export async function register(config: Record<string, string>, transforms?: Tran
     return register(request, ...rest);
   };
   pulumi.runtime.setAllConfig(config);
-  const result = program(transforms);
-  // Registrations are on their way until the last of them has answered.
-  await pulumi.runtime.disconnect();
+  const result = await withPlainTraces(async () => {
+    const declared = program(transforms);
+    // Registrations are on their way until the last of them has answered.
+    await pulumi.runtime.disconnect();
+    return declared;
+  });
   // AWS has roles too.
   const shortName = (type: string) => (type.startsWith("postgresql:") ? "postgresql:" : "") + type.split(":").at(-1)!;
   const byType = Map.groupBy(registered, ({ type }) => shortName(type));
@@ -81,6 +87,17 @@ export async function register(config: Record<string, string>, transforms?: Tran
       return found[0]!.inputs;
     },
   };
+}
+
+/** Pulumi's SDK takes a stack trace with each promise, and jest would look up the source of each of its lines. */
+async function withPlainTraces<T>(work: () => Promise<T>): Promise<T> {
+  const { prepareStackTrace } = Error;
+  Error.prepareStackTrace = (error, frames) => [error, ...frames].join("\n    at ");
+  try {
+    return await work();
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace;
+  }
 }
 
 /** The value of an output, also of a secret one. */

@@ -46,7 +46,7 @@ test.each([16, 17, 18])(
   (version) => {
     const formula = /^\{[\w*/+\-(){},]+\}$/;
     for (const { name, value } of rdsParameters(version)) {
-      const isPlain = /^(-?\d+(\.\d+)?|[a-z][a-z0-9_-]*)$/.test(value);
+      const isPlain = /^(-?\d+(\.\d+)?|[a-z][a-z0-9_-]*(,[a-z][a-z0-9_-]*)*)$/.test(value);
       expect([name, value, isPlain || formula.test(value)]).toEqual([name, value, true]);
       const variables = Array.from(value.matchAll(/[A-Za-z]{6,}/g), ([word]) => word);
       if (formula.test(value))

@@ -27,6 +27,8 @@ let settings: Map<string, Setting>;
 
 beforeAll(async () => {
   database = await createDatabase();
+  // Loaded with the server of a stack; here its parameters are known once a session has loaded it.
+  await database.client.query("load 'auto_explain'");
   const { rows } = await database.client.query<Setting>(
     "select name, unit, context, vartype, min_val, max_val, enumvals from pg_settings",
   );

@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { MigrationBuilder } from "node-pg-migrate";
-import { up } from "../../migrations/0021_daily_market_summary.ts";
+import { up as createDailySummary } from "../../migrations/0021_daily_market_summary.ts";
+import { up as createWeeklySummary } from "../../migrations/0022_weekly_price_summary.ts";
+import { refreshViews } from "../../toolkit/analysis/views.ts";
 import { pack } from "../../toolkit/compress/pack.ts";
+import { revertMigrations } from "../../toolkit/migrate/rollback.ts";
+import { summaryStaleness } from "../../toolkit/partitions/staleness.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 let database: TestDatabase;
@@ -20,29 +24,49 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-const refresh = async () =>
-  (await database.client.query("select refresh_daily_market_summary() as days")).rows[0].days as number;
+/** Brings both summaries up to date. @returns how many days and weeks were computed */
+async function refresh(): Promise<{ days: number; weeks: number }> {
+  const { rows } = await database.client.query(
+    "select refresh_daily_market_summary() as days, refresh_weekly_price_summary() as weeks",
+  );
+  return rows[0];
+}
 
 const rounded = (name: string) => `round(${name}::numeric, 12) as ${name}`;
-const columns = `date, sector, stocks, advancers, decliners, unchanged, ${["average_return", "best_return", "worst_return"].map(rounded).join(", ")}, volume`;
+const summaries = [
+  {
+    name: "daily_market_summary",
+    create: createDailySummary,
+    columns: `date, sector, stocks, advancers, decliners, unchanged, ${["average_return", "best_return", "worst_return"].map(rounded).join(", ")}, volume`,
+  },
+  {
+    name: "weekly_price_summary",
+    create: createWeeklySummary,
+    columns: `stock_id, week, days, open, high, low, close, adjusted_close, volume, ${rounded("return")}`,
+  },
+];
 
-/** Compares the table with what the materialized view of an earlier migration would hold. */
+/** Compares the tables with what the materialized views of earlier migrations would hold. */
 async function differences(): Promise<unknown[]> {
-  let sql = "";
-  await up({ sql: (text: string) => (sql = text) } as unknown as MigrationBuilder);
-  const query = sql.slice(sql.indexOf(" as\n") + 4, sql.indexOf(";")).replace("price_history", "packed.price_history");
-  const [kept, computed] = ["daily_market_summary", `(${query}) as computed`].map(
-    (from) => `select ${columns} from ${from}`,
-  );
-  const { rows } = await database.client.query(
-    `(${kept} except all ${computed}) union all (${computed} except all ${kept})`,
-  );
-  return rows;
+  const found: unknown[] = [];
+  for (const { name, create, columns } of summaries) {
+    let sql = "";
+    await create({ sql: (text: string) => (sql = text) } as unknown as MigrationBuilder);
+    const query = sql
+      .slice(sql.indexOf(" as\n") + 4, sql.indexOf(";"))
+      .replace("price_history", "packed.price_history");
+    const [kept, computed] = [name, `(${query}) as computed`].map((from) => `select ${columns} from ${from}`);
+    const { rows } = await database.client.query(
+      `(${kept} except all ${computed}) union all (${computed} except all ${kept})`,
+    );
+    found.push(...rows);
+  }
+  return found;
 }
 
 test("after any changes of prices, stocks and sectors a refresh leaves what computing all days would", async () => {
   const { client } = database;
-  expect(await refresh()).toBe(261);
+  expect(await refresh()).toEqual({ days: 261, weeks: 53 });
   expect(await differences()).toEqual([]);
   await client.query("select setseed(0.271828)");
   const day = "(date '2019-01-01' + (random() * 364)::int)";
@@ -88,31 +112,79 @@ async function affectedBy(days: string[]): Promise<number> {
 
 test("only the days that changed are computed, and those of the next prices", async () => {
   const { client } = database;
-  expect(await refresh()).toBe(0);
+  expect(await refresh()).toEqual({ days: 0, weeks: 0 });
   await client.query(`
     delete from price_history where date between '2019-05-03' and '2019-05-20' and stock_id = 5;
     update stocks set name = 'another name'`);
   await refresh();
   await client.query("insert into price_history (stock_id, date, close) values (5, '2019-05-09', 4)");
-  expect(await refresh()).toBe(await affectedBy(["2019-05-09"]));
+  expect((await refresh()).days).toBe(await affectedBy(["2019-05-09"]));
   await client.query(
     "insert into price_history (stock_id, date, close) values (5, '2019-05-14', 4), (5, '2019-05-15', 5)",
   );
   await client.query("update price_history set close = 7 where stock_id = 5 and date = '2019-05-09'");
-  expect(await refresh()).toBe(await affectedBy(["2019-05-09", "2019-05-14", "2019-05-15"]));
+  expect((await refresh()).days).toBe(await affectedBy(["2019-05-09", "2019-05-14", "2019-05-15"]));
   expect(await differences()).toEqual([]);
-  const { rows } = await client.query(
-    "select refreshed_at > now() - interval '1 minute' as fresh from summary_refresh where name = 'daily_market_summary'",
+});
+
+test("of the weeks, those that changed are computed, and the two after them; only rows that differ are written", async () => {
+  const { client } = database;
+  const places = async () => {
+    const { rows } = await client.query("select stock_id || ' ' || week as row, ctid::text from weekly_price_summary");
+    return new Map(rows.map(({ row, ctid }) => [row, ctid]));
+  };
+  const before = await places();
+  await client.query(
+    "update price_history set close = 21, adjusted_close = 21 where stock_id = 4 and date = '2019-08-09'",
   );
-  expect(rows).toEqual([{ fresh: true }]);
+  await client.query("update price_history set high = 90 where stock_id = 5 and date in ('2019-02-05', '2019-02-06')");
+  expect((await refresh()).weeks).toBe(6);
+  expect(await differences()).toEqual([]);
+  const moved = [...(await places())].filter(([row, ctid]) => before.get(row) !== ctid).map(([row]) => row);
+  // The second change is of a week's high, which no return looks at.
+  expect(moved.sort()).toEqual(["4 2019-08-05", "4 2019-08-12", "5 2019-02-04"]);
+});
+
+test("each summary has its own part of the changes, and tells how stale it is", async () => {
+  const { client } = database;
+  const waiting = async () => (await summaryStaleness(client)).map((summary) => summary.waiting);
+  await client.query("update price_history set close = 8 where stock_id = 5 and date = '2019-05-09'");
+  expect(await waiting()).toEqual([1, 1]);
+  await client.query("select refresh_weekly_price_summary()");
+  const [daily, weekly] = await summaryStaleness(client);
+  expect([daily!.waiting, weekly!.waiting]).toEqual([1, 0]);
+  expect([daily!.staleSince, weekly!.staleSince]).toEqual([expect.any(Date), null]);
+  expect(weekly!.refreshedAt!.getTime()).toBeGreaterThan(daily!.staleSince!.getTime());
+  await client.query("select refresh_daily_market_summary()");
+  expect(await waiting()).toEqual([0, 0]);
+  expect((await client.query("select from summary_change")).rowCount).toBe(0);
+  // A week's prices know no sector.
+  await client.query("update sectors set name = 'Another' where id = 1");
+  expect(await waiting()).toEqual([1, 0]);
+  await refresh();
 });
 
 test("packing prices changes no day, and packed prices are read where a day beside them changes", async () => {
   const { client, connection } = database;
   await pack(connection, { olderThan: "2 years" });
-  expect(await refresh()).toBe(0);
+  expect(await refresh()).toEqual({ days: 0, weeks: 0 });
   expect((await client.query("select count(*)::int as rows from price_history")).rows).toEqual([{ rows: 0 }]);
   await client.query("insert into price_history (stock_id, date, close) values (5, '2019-06-11', 4)");
-  expect(await refresh()).toBeGreaterThan(0);
+  expect((await refresh()).days).toBeGreaterThan(0);
   expect(await differences()).toEqual([]);
+});
+
+test("undone, the weekly summary is a view again, with the same rows, and is refreshed as a whole", async () => {
+  const { client, connection } = database;
+  const rows = async () => (await client.query("select * from weekly_price_summary order by stock_id, week")).rows;
+  const before = await rows();
+  const { rows: later } = await client.query(
+    "select count(*)::int as number from pgmigrations where name >= '0026_weekly_price_summary_by_week'",
+  );
+  await revertMigrations(connection, { directory: "migrations", count: later[0].number });
+  expect(await rows()).toEqual(before);
+  await client.query("insert into price_history (stock_id, date, close) values (5, '2019-06-12', 5)");
+  await client.query("refresh materialized view weekly_price_summary with no data");
+  for (let n = 0; n < 2; n++) await refreshViews(client);
+  expect(await rows()).not.toEqual(before);
 });

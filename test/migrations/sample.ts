@@ -36,7 +36,7 @@ export async function contents(client: pg.ClientBase): Promise<Record<string, st
   const { rows: tables } = await client.query<{ name: string }>(
     `select relname as name from pg_class
      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
-       and relname not in ('pgmigrations', 'daily_market_summary', 'summary_change', 'summary_refresh')`,
+       and relname not in ('pgmigrations', 'daily_market_summary', 'weekly_price_summary', 'summary_change', 'summary_refresh')`,
   );
   const sums: Record<string, string> = {};
   for (const { name } of tables) {

@@ -99,6 +99,7 @@ test("there is a page for each situation that is promised", async () => {
     "emergency-resume",
     "failed-concurrent-index",
     "lock-pile-up",
+    "maintenance-not-run",
     "pool-exhausted",
     "rds-major-upgrade",
     "rds-promote-replica",

@@ -38,8 +38,7 @@ export async function look(file: string): Promise<Seen> {
     );
   try {
     const picture = join(folder, "page.png");
-    await run(`--screenshot=${picture}`);
-    const { stdout } = await run("--dump-dom");
+    const { stdout } = await run(`--screenshot=${picture}`, "--dump-dom");
     return { dom: stdout, screenshot: await readFile(picture) };
   } finally {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });

@@ -20,6 +20,7 @@ export interface Measurement {
   plan: PlanNode;
   /** Milliseconds, planning and execution: the median of the runs. */
   ms: number;
+  runs: number[];
 }
 
 // A statement that changes rows is measured as well, and its changes are undone.
@@ -57,7 +58,8 @@ export async function measure(client: pg.Client, { text, values }: Statement, le
     if (performance.now() - started > 4_000) break;
   }
   // The first run also reads the catalog, and fills the caches.
-  return { plan: plan!, ms: median(times.length > 1 ? times.slice(1) : times) };
+  const runs = times.length > 1 ? times.slice(1) : times;
+  return { plan: plan!, ms: median(runs), runs };
 }
 
 export function nodesOf(plan: PlanNode): PlanNode[] {

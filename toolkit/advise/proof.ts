@@ -1,17 +1,9 @@
 import { type Built, readIndex, show } from "./builds.ts";
 import type { Table } from "./catalog.ts";
+import { type Comparison, compare } from "./comparison.ts";
 import { type Redundant, redundantIndexes } from "./redundant.ts";
 import type { Question, Times } from "./times.ts";
 import { type WriteCost, writeCost } from "./writeCost.ts";
-
-/**
- * Milliseconds of all calls of the workload without an index and with it, beside the other advised ones. Measured on the
- * copy; what reads a table that was thinned out counts as much more as the table is bigger.
- */
-export interface Comparison {
-  without: number;
-  with: number;
-}
 
 export interface Proven {
   index: Built;
@@ -22,15 +14,9 @@ export interface Proven {
 /** An index that the workload does not miss. */
 export type ProvenDrop = Redundant & { workload: Comparison };
 
-async function total(times: Times, questions: readonly Question[]): Promise<number> {
-  let sum = 0;
-  for (const question of questions) sum += await times.total(question, true);
-  return sum;
-}
-
 /**
- * Takes each index away in turn: those that the workload then misses, by more than writing them costs it, are proven.
- * The others go.
+ * Takes each index away in turn: those that the workload then misses, by more than writing them costs it and beyond the
+ * noise, are proven. The others go.
  * @param inserts rows that the workload adds beside its statements that were measured
  */
 export async function prove(
@@ -44,14 +30,12 @@ export async function prove(
   const proven = new Map<Built, Proven>();
   for (const index of [...chosen].reverse()) {
     const others = left.filter((other) => other !== index);
-    await show(client, chosen, left);
-    const withIt = await total(times, questions);
-    await show(client, chosen, others);
-    const without = await total(times, questions);
+    const showIt = (isThere: boolean) => show(client, chosen, isThere ? left : others);
     const { table } = index.candidate;
-    const insert = await writeCost(client, table, (isThere) => show(client, chosen, isThere ? left : others));
+    const insert = await writeCost(client, table, showIt);
     const written = ((inserts.get(table) ?? 0) * Math.max(insert.with - insert.without, 0)) / 1_000;
-    if (without - withIt > written) proven.set(index, { index, workload: { without, with: withIt }, insert });
+    const workload = await compare(times, questions, showIt, () => written);
+    if (workload.without - workload.with - written > workload.noise) proven.set(index, { index, workload, insert });
     else left = others;
   }
   for (const each of chosen) if (!proven.has(each)) await client.query(`drop index ${each.name}`);
@@ -59,10 +43,10 @@ export async function prove(
   return left.map((index) => proven.get(index)!);
 }
 
-// The most by which the workload may become slower for an index to be superfluous: what measurements differ by.
-const noise = 1.03;
+// The most by which the workload may become slower for an index to be superfluous, as a share of its time.
+const tolerance = 0.03;
 
-/** Hides each superfluous index: those that the workload does not miss are proven. */
+/** Hides each superfluous index: those that the workload does not miss, with the noise against it, are proven. */
 export async function proveDrops(
   times: Times,
   questions: readonly Question[],
@@ -80,11 +64,11 @@ export async function proveDrops(
     const index = await readIndex(client, redundant.name);
     // One that could not be copied is not there.
     if (!index.oids) continue;
-    const withIt = await total(times, questions);
-    await show(client, [index], []);
-    const without = await total(times, questions);
-    if (without <= withIt * noise) drops.push({ ...redundant, workload: { without, with: withIt } });
-    else await show(client, [index], [index]);
+    const showIt = (isThere: boolean) => show(client, [index], isThere ? [index] : []);
+    const workload = await compare(times, questions, showIt, (withIt) => tolerance * withIt);
+    const isMissed = workload.without - workload.with + workload.noise > tolerance * workload.with;
+    await showIt(isMissed);
+    if (!isMissed) drops.push({ ...redundant, workload });
   }
   return drops;
 }

@@ -22,13 +22,13 @@ export function adviceLines(advice: Advice): string[] {
       : ["new indexes, with the time of all calls as it would be at the size of the database:"]),
     ...indexes.flatMap(({ name, definition, bytes, workload, insert }) => [
       `  create index ${name} on ${definition}`,
-      `    without it the workload takes ${time(workload.without)} instead of ${time(workload.with)}; ${size(bytes.whole)}; ` +
+      `    without it the workload takes ${time(workload.without)} instead of ${time(workload.with)} (± ${time(workload.noise)}); ${size(bytes.whole)}; ` +
         `an insert takes ${insert.with.toFixed(1)} µs a row instead of ${insert.without.toFixed(1)}`,
     ]),
     ...(drops.length > 0 ? ["", "superfluous indexes:"] : []),
     ...drops.flatMap(({ name, by, bytes, workload }) => [
       `  drop index ${name}`,
-      `    ${by} serves for it; ${size(bytes)}; the workload takes ${time(workload.without)} without it, ${time(workload.with)} with it`,
+      `    ${by} serves for it; ${size(bytes)}; the workload takes ${time(workload.without)} without it, ${time(workload.with)} with it (± ${time(workload.noise)})`,
     ]),
     ...["", "statements, a call, before and after on the sample, and what that means at the size of the database:"],
     ...statements

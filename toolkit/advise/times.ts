@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { median } from "../statistics.ts";
 import type { Table } from "./catalog.ts";
 import { type Measurement, measure, type PlanNode, planOf, shapeOf } from "./measure.ts";
 import { type Example, featuresOf, train } from "./model.ts";
@@ -18,6 +19,13 @@ export interface Question {
 export const copyTimeout = 30_000;
 const queryCanceled = "57014";
 
+/** Repeated measurements of one statement with one plan. */
+export interface Runs {
+  key: string;
+  /** Milliseconds of all calls as they would be in the database, by each run. */
+  ms: number[];
+}
+
 interface TimesOptions {
   /** Measurements of earlier runs. */
   history: readonly Example[];
@@ -30,7 +38,7 @@ export class Times {
   readonly examples: Example[];
   readonly client: pg.Client;
   readonly thinning: Map<string, number>;
-  #measured = new Map<string, number>();
+  #runs = new Map<string, number[]>();
   #first = new Map<Question, Measurement>();
   #model;
 
@@ -45,10 +53,11 @@ export class Times {
   async measure(question: Question): Promise<Measurement> {
     const found = await measure(this.client, question.statement).catch(async (error) => {
       if (error.code !== queryCanceled) throw error;
-      return { plan: await planOf(this.client, question.statement), ms: copyTimeout };
+      return { plan: await planOf(this.client, question.statement), ms: copyTimeout, runs: [copyTimeout] };
     });
     this.examples.push({ statement: question.fingerprint, features: featuresOf(found.plan), ms: found.ms });
-    this.#measured.set(keyOf(question, found.plan), found.ms);
+    const key = await this.#keyOf(question, found.plan);
+    this.#runs.set(key, [...(this.#runs.get(key) ?? []), ...found.runs]);
     if (!this.#first.has(question)) this.#first.set(question, found);
     return found;
   }
@@ -59,10 +68,35 @@ export class Times {
 
   /** What all calls of a statement take in the database, in milliseconds. @param exactly whether to measure new plans */
   async total(question: Question, exactly: boolean): Promise<number> {
+    if (exactly) return median((await this.runs(question)).ms);
     const plan = await planOf(this.client, question.statement);
-    const known = this.#measured.get(keyOf(question, plan));
-    const ms = known ?? (exactly ? (await this.measure(question)).ms : this.#predict(question, plan));
+    const known = this.#runs.get(await this.#keyOf(question, plan));
+    const ms = known ? median(known) : this.#predict(question, plan);
     return ms * this.#scale(plan) * question.statement.calls;
+  }
+
+  /** Every run of a statement as things stand, and what tells it from others. @param again whether to add some */
+  async runs(question: Question, again = false): Promise<Runs> {
+    const plan = await planOf(this.client, question.statement);
+    const key = await this.#keyOf(question, plan);
+    if (again || !this.#runs.has(key)) await this.measure(question);
+    const factor = this.#scale(plan) * question.statement.calls;
+    return { key, ms: (this.#runs.get(key) ?? []).map((ms) => ms * factor) };
+  }
+
+  /** What a statement that changes rows takes depends on every index of its tables, whatever its plan. */
+  async #keyOf({ statement, tables }: Question, plan: PlanNode): Promise<string> {
+    const shape = shapeOf(plan);
+    const key = `${statement.text} ${JSON.stringify(statement.values)} ${shape}`;
+    if (!shape.includes("ModifyTable")) return key;
+    const { rows } = await this.client.query(
+      `select string_agg(indexrelid::text, ' ' order by indexrelid) as kept from pg_index
+       where indisready and indrelid::regclass in (
+         select relid from unnest($1::text[]) as name cross join pg_partition_tree(to_regclass(name))
+         union select to_regclass(name) from unnest($1::text[]) as name)`,
+      [[...tables].map(({ name }) => name)],
+    );
+    return `${key} ${rows[0].kept}`;
   }
 
   /**
@@ -97,6 +131,3 @@ function readers(node: PlanNode, limited = false): PlanNode[] {
   const searches = node["Index Cond"] !== undefined || node["Node Type"] === "Bitmap Heap Scan";
   return searches && node["Plan Rows"] <= growingRows ? below : [node, ...below];
 }
-
-const keyOf = ({ statement }: Question, plan: PlanNode) =>
-  `${statement.text} ${JSON.stringify(statement.values)} ${shapeOf(plan)}`;

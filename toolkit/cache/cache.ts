@@ -1,13 +1,13 @@
 import type pg from "pg";
 import type { Connection } from "../connection.ts";
-import { createPool, type Pool, type PoolQuery } from "../pool/pool.ts";
-import type { TransactionOptions } from "../pool/transaction.ts";
+import { createPool, type Pool } from "../pool/pool.ts";
+import { nameWritingFunctions, onWritten } from "../pool/writes.ts";
 import type { Given, OptionTable } from "../queries/options.ts";
 import { type Page, type Query, runQuery, statementOf } from "../queries/query.ts";
 import { freezeAndWeigh } from "./freeze.ts";
+import { readWritingFunctions } from "./functions.ts";
 import { Listener } from "./listener.ts";
 import { type CacheLimits, resolveCacheLimits } from "./options.ts";
-import { settling } from "./settling.ts";
 import { Store } from "./store.ts";
 import { Tables } from "./tables.ts";
 
@@ -44,10 +44,19 @@ export interface CacheStatus {
  * Results of queries, kept in this process until one of their tables changes. Made by {@link createCache}.
  *
  * The database says what changed, whoever wrote it: the tables must be watched (watch.ts); a query of one that is not is
- * never served from here. After query(), transaction() or withClient() of this object has returned, cached() serves
- * nothing that was true before their commits; after a commit by other means, once settle() has returned, and otherwise
- * within milliseconds. What fires no trigger (attached and detached partitions, a dropped trigger, a table renamed into
- * another's place) is seen at the next heartbeat; call invalidate() where that is too late.
+ * never served from here.
+ *
+ * What was committed in this process through any of its pools or routers is known at once: from then on cached() serves
+ * nothing that was true before. The first read after a write asks the listener whether all is announced, in one empty
+ * query that reads share; without a write nothing is asked. A pool knows a write by the server's command tag, by
+ * `with … insert`, and by the names of volatile functions, for those of a SELECT have no tag. It does not know a write
+ * by a function that a view or another function hides, and none by a client that is no pool's: call wrote() after it, or
+ * it is seen when it is announced, within milliseconds, as is what other processes write. A volatile function that only
+ * reads costs that query: declare it stable.
+ *
+ * What fires no trigger (a trigger that is dropped, a table that is renamed into another's place, a partition that is
+ * attached or detached) is seen at once where a pool of this process did it, and otherwise at the next heartbeat; call
+ * invalidate() where that is too late.
  */
 export class Cache {
   readonly #pool: Pool;
@@ -56,7 +65,10 @@ export class Cache {
   readonly #tables = new Tables();
   readonly #listener: Listener;
   readonly #ready: Promise<void>;
+  readonly #deafen: () => void;
   #why: string | undefined = "it does not listen yet";
+  /** Writes of this process, and how many of them are known to be announced. */
+  #writes = { known: 0, announced: 0, definitions: false };
   #counts = { hits: 0, misses: 0, shared: 0, bypassed: 0 };
 
   constructor(connection: Connection, options: CacheOptions) {
@@ -70,17 +82,16 @@ export class Cache {
       changed: (tag) => this.#store.invalidate(tag),
       listening: () => {
         this.#why = undefined;
-        resolve();
+        void this.#listener.ask((session) => this.#inspect(session)).then(resolve);
       },
       lost: (why) => {
         this.#why = why;
         this.#store.clear();
         this.#tables.forget();
       },
-      heartbeat: async (session) => {
-        if (await this.#tables.look(session)) this.#store.clear();
-      },
+      heartbeat: (session) => this.#inspect(session),
     });
+    this.#deafen = onWritten(({ definitions }) => this.#noteWrite(definitions));
   }
 
   /**
@@ -102,6 +113,7 @@ export class Cache {
     const { name, values } = statementOf(query, given);
     const key = JSON.stringify([name, values]);
     const load = () => runQuery(this.#pool, query, given);
+    if (this.#writes.known > this.#writes.announced) await this.#catchUp();
     let tags = this.#tables.tagsOf(query.tables);
     if (tags === undefined) {
       await this.#listener.ask((session) => this.#tables.look(session, query.tables));
@@ -120,33 +132,12 @@ export class Cache {
     return (found ?? this.#store.load(key, tags, load)) as Promise<Page<Row>>;
   }
 
-  /** As the pool's query(); when it returns, the cache serves nothing that was true before it. */
-  readonly query: Pool["query"] = (async (query: string | PoolQuery, values?: unknown[]) => {
-    try {
-      return await this.#pool.query(query as PoolQuery, values);
-    } finally {
-      // Also after an error: a statement whose answer was lost may have been done.
-      await this.settle();
-    }
-  }) as Pool["query"];
-
-  /** As the pool's transaction(); when it returns, the cache serves nothing that was true before it. */
-  async transaction<T>(work: (client: pg.ClientBase) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    try {
-      return await this.#pool.transaction(work, options);
-    } finally {
-      if (!options.readOnly) await this.settle();
-    }
-  }
-
-  /** As the pool's withClient(); whenever a statement of its client has committed, the cache serves nothing older. */
-  withClient<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
-    return this.#pool.withClient((client) => work(settling(client, () => this.settle())));
-  }
-
-  /** Waits until the cache serves nothing that was true before the commits up to now, by whomever. One round trip. */
-  settle(): Promise<void> {
-    return this.#listener.settle();
+  /**
+   * Tells of a commit that no pool of this process saw: from now on cached() serves nothing that was true before it.
+   * Nothing is waited for here; the next read asks.
+   */
+  wrote(): void {
+    this.#noteWrite(true);
   }
 
   /** Forgets what came from these tables, or everything: for changes that fire no trigger. */
@@ -165,9 +156,30 @@ export class Cache {
 
   /** Forgets everything and stops listening; a pool of its own is ended too. */
   async end(): Promise<void> {
+    this.#deafen();
     this.#listener.end();
     this.#store.clear();
     if (this.#ownsPool) await this.#pool.end();
+  }
+
+  #noteWrite(definitions: boolean): void {
+    this.#writes.known += 1;
+    this.#writes.definitions ||= definitions;
+  }
+
+  /** Waits until all is announced that was committed in this process before this call. */
+  async #catchUp(): Promise<void> {
+    const { known, definitions } = this.#writes;
+    this.#writes.definitions = false;
+    // Whoever comes meanwhile waits behind it: the listener answers one after the other.
+    await (definitions ? this.#listener.ask((session) => this.#inspect(session)) : this.#listener.settle());
+    this.#writes.announced = Math.max(this.#writes.announced, known);
+  }
+
+  /** Looks whether the tables are announced as before, and which functions write. */
+  async #inspect(session: pg.ClientBase): Promise<void> {
+    nameWritingFunctions(await readWritingFunctions(session));
+    if (await this.#tables.look(session)) this.#store.clear();
   }
 }
 

@@ -10,7 +10,8 @@ const usage = `usage: toolkit cache [status | watch | unwatch] [TABLE …] [--js
 
 Caches of query results (toolkit/cache) forget what a table's change made old. The database tells them: watch gives tables,
 and their partitions, a trigger that announces changes; unwatch takes it away. Without a TABLE: those that the
-application's queries read. Again after partitions were added; until then, the table's queries are not cached.
+application's queries read. Partitions made by \`toolkit partitions\` are watched from the start; after others were added,
+watch again: until then, the table's queries are not cached.
 Writers of a watched table commit one after the other: see toolkit/cache/watch.ts for what that costs.
 
   --json   print how the tables stand on stdout as JSON

@@ -22,13 +22,13 @@ export const cacheOptions = {
     default: 4 * 1024 ** 2,
     unit: "bytes",
     why: "A larger result is not kept: one export would drive out everything else.",
-    source: "https://github.com/isaacs/node-lru-cache#maxentrysize",
+    source: "https://github.com/isaacs/node-lru-cache#storage-bounds-safety",
   },
   ttl: {
     default: 60_000,
     unit: "ms",
     why: "How long a result lasts that nothing changed: queries ask for today, and today ends without a write.",
-    source: "https://github.com/isaacs/node-lru-cache#ttl",
+    source: "https://github.com/isaacs/node-lru-cache#usage",
   },
   heartbeat: {
     default: 5_000,

@@ -32,7 +32,7 @@ const install = `
   comment on function deploy.${trigger}() is 'tells caches of query results that a table changed'`;
 
 // By the catalogs and not by to_regproc, which refuses a role that may not use the schema; its triggers fire all the same.
-const announcer = `(select p.oid from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+export const announcer = `(select p.oid from pg_proc p join pg_namespace n on n.oid = p.pronamespace
                     where nspname = 'deploy' and proname = '${trigger}' and pronargs = 0)`;
 
 /** How a name stands with the announcements. */
@@ -72,8 +72,9 @@ export async function readWatched(db: Queryable, names: readonly string[]): Prom
 
 /**
  * Has the changes of tables announced: a statement trigger on each, and on each of its partitions, for a statement that
- * names a partition fires only the partition's. May be repeated, and has to be when partitions were added; until then
- * the table counts as not watched. Made on demand and by no migration: what it costs writers, only those pay whose
+ * names a partition fires only the partition's. Partitions that `toolkit partitions` makes have it from the start; after
+ * others were added it has to be repeated, or watchNewPartitions() to be called (newPartitions.ts): until then the table counts as not
+ * watched. Made on demand and by no migration: what it costs writers, only those pay whose
  * tables are cached; {@link unwatchTables} undoes it.
  *
  * What it costs: NOTIFY takes one lock for the whole server at commit and keeps it while the commit is flushed, so that
@@ -87,6 +88,13 @@ export async function readWatched(db: Queryable, names: readonly string[]): Prom
  */
 export async function watchTables(db: Queryable, names: readonly string[]): Promise<number> {
   return changeTriggers(db, names, "create");
+}
+
+/** SQL of the trigger. @param relation as SQL writes it */
+export function createTrigger(relation: string): string {
+  return `create trigger ${trigger} after insert or update or delete or truncate on ${relation}
+           for each statement execute function deploy.${trigger}();
+         alter table ${relation} enable always trigger ${trigger}`;
 }
 
 /** Ends the announcements of tables. May be repeated. @throws UserError as {@link watchTables} */
@@ -121,11 +129,7 @@ async function changeTriggers(db: Queryable, names: readonly string[], what: "cr
   const relations = [...new Set(rows.filter(({ has }) => has === (what === "drop")).map(({ relation }) => relation))];
   if (relations.length === 0) return 0;
   const statements = relations.map((relation) =>
-    what === "drop"
-      ? `drop trigger ${trigger} on ${relation}`
-      : `create trigger ${trigger} after insert or update or delete or truncate on ${relation}
-           for each statement execute function deploy.${trigger}();
-         alter table ${relation} enable always trigger ${trigger}`,
+    what === "drop" ? `drop trigger ${trigger} on ${relation}` : createTrigger(relation),
   );
   try {
     // One message of several statements is one transaction.

@@ -2,7 +2,10 @@ import { parseArgs } from "node:util";
 import { bytes } from "../backup/sizes.ts";
 import { type Connection, withClient } from "../connection.ts";
 import { UserError } from "../errors.ts";
+import { oneOf } from "../partitions/options.ts";
+import { expiries } from "../partitions/policy.ts";
 import { count, progress, say } from "../terminal.ts";
+import { type DropOptions, drop } from "./drop.ts";
 import { pack } from "./pack.ts";
 import { status } from "./status.ts";
 import { unpack } from "./unpack.ts";
@@ -11,28 +14,37 @@ import { verify } from "./verify.ts";
 const usage = `usage: toolkit compress [status] [--older-than AGE]
        toolkit compress pack [--older-than AGE] [--dry-run]
        toolkit compress unpack [--from DATE] [--dry-run]
+       toolkit compress drop [--older-than AGE] [--on-expire WHAT] [--directory PATH] [--dry-run]
        toolkit compress verify
 
 Packs old prices to about an eighth of their space. packed.price_history reads as price_history does, with the packed
-rows; a session whose search_path is "packed, public" reads them by the old name. Indicators, reports and summaries count
-them; the queries of toolkit query do so in such a session. What is written to packed days later wins, and the next pack
-packs it too (repack is another name for it). Readers never wait for a half-year that is packed, writers to it do.
-Partitions whose days are packed do not expire: unpack them first.
+rows. Indicators, reports, summaries and the queries of toolkit query read it by themselves. Other SQL that reads prices
+names it; or its session has the search_path "packed, public", where it does not write: a view takes no rows. What is
+written to packed days later wins, and the next pack packs it too (repack is another name for it). Readers never wait for
+a half-year that is packed, writers to it do. Packed months expire as partitions do: toolkit partitions retain takes
+both away, drop only packed ones. A row that is written to a month that went is refused.
 
-  --older-than AGE   the age from which monthly partitions are packed ('2 years')
+  --older-than AGE   the age from which monthly partitions are packed ('2 years'); drop: from which packed months go (the
+                     retention of toolkit partitions policy price_history)
   --from DATE        unpack: the first day, YYYY-MM-DD; all when left out
+  --on-expire WHAT   drop: detach (kept in the schema deploy), archive or drop (the policy's; drop where none is set)
+  --directory PATH   drop: where archives go (.local/archive)
   --dry-run          only tell what would be done
   --json             print the result on stdout as JSON
 
 Exit code: 0 fine, 1 a packed row is damaged, or a lock was not had, 2 wrong usage.`;
 
 const options = {
-  "older-than": { type: "string", default: "2 years" },
+  "older-than": { type: "string" },
   from: { type: "string" },
+  "on-expire": { type: "string" },
+  directory: { type: "string" },
   "dry-run": { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h" },
 } as const;
+
+const defaultAge = "2 years";
 
 /**
  * The command `compress`.
@@ -63,18 +75,16 @@ function isDate(text: string): boolean {
   return /^\d{4}-\d{2}-\d{2}$/.test(text) && new Date(`${text}T00:00:00Z`).toJSON()?.startsWith(text) === true;
 }
 
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"] & { "dry-run": boolean };
+
 interface Done {
   data: unknown;
   lines: string[];
   code: number;
 }
 
-async function perform(
-  action: string,
-  values: { "older-than": string; from?: string; "dry-run": boolean },
-  connection: Connection,
-): Promise<Done> {
-  const [olderThan, dryRun] = [values["older-than"], values["dry-run"]];
+async function perform(action: string, values: Values, connection: Connection): Promise<Done> {
+  const { "older-than": olderThan = defaultAge, "dry-run": dryRun } = values;
   switch (action) {
     case "status": {
       const found = await withClient(connection, { applicationName: "compress" }, (client) =>
@@ -98,6 +108,16 @@ async function perform(
       );
       return { data: done, lines: perPeriod(done.periods), code: 0 };
     }
+    case "drop": {
+      const done = await drop(connection, dropOptions(values));
+      if (done.length === 0) say("nothing to do");
+      const words = { archive: "archived", detach: "detached", drop: "dropped" } as const;
+      const lines = done.map(
+        ({ name, action, archive }) =>
+          `${name}  ${dryRun ? "to be " : ""}${words[action]}${archive ? ` to ${archive}` : ""}`,
+      );
+      return { data: done, lines, code: 0 };
+    }
     case "verify": {
       const found = await withClient(connection, { applicationName: "compress" }, verify);
       const lines = [
@@ -108,10 +128,20 @@ async function perform(
     }
     default:
       throw new UserError(`compress cannot ${action}`, {
-        fix: "Use one of status, pack, unpack, repack, verify.",
+        fix: "Use one of status, pack, unpack, repack, drop, verify.",
         exitCode: 2,
       });
   }
+}
+
+function dropOptions(values: Values): DropOptions {
+  const { "older-than": olderThan, "on-expire": onExpire, directory, "dry-run": dryRun } = values;
+  return {
+    ...{ dryRun, say },
+    ...(olderThan === undefined ? {} : { olderThan }),
+    ...(onExpire === undefined ? {} : { onExpire: oneOf("on-expire", onExpire, expiries) }),
+    ...(directory === undefined ? {} : { directory }),
+  };
 }
 
 /** Runs work with a bar, which is drawn once there is something to do. */

@@ -76,27 +76,32 @@ async function periodsToPack({ client }: Session, partitions: Partition[]): Prom
 export function packPeriod(session: Session, period: string, before: string): Promise<number> {
   return withinLockBudget(session, `pack the half-year from ${period}`, async () => {
     const { client } = session;
-    // Nobody makes a partition meanwhile, into which rows could come that are neither locked nor packed.
-    await client.query("lock table only public.price_history in share update exclusive mode");
-    const { rows } = await client.query<{ name: string; from: string; to: string }>(
-      `select partition::text as name from partition_bounds('public.price_history')
-       where from_date < least($1::date + interval '6 months', $2::date) and to_date > $1::date order by from_date`,
+    const { rows } = await client.query<{ end: string }>(
+      "select least(($1::date + interval '6 months')::date, $2::date)::text as end",
       [period, before],
     );
-    for (const { name } of rows) {
-      await client.query(`lock table ${name} in share row exclusive mode`);
-      await ensureTrigger(session, name);
-    }
+    const { end } = rows[0]!;
+    for (const name of await lockPartitions(session, period, end)) await ensureTrigger(session, name);
     const packed = await client
-      .query<{ rows: string }>(
-        `select packed.pack_price_history($1::date, $1::date, least(($1::date + interval '6 months')::date, $2::date)) as rows`,
-        [period, before],
-      )
+      .query<{ rows: string }>("select packed.pack_price_history($1::date, $1::date, $2::date) as rows", [period, end])
       .catch((error) => {
         throw explain(error, period);
       });
     return Number(packed.rows[0]!.rows);
   });
+}
+
+/** Locks the partitions that hold days from one to before another against writers. @returns their names */
+export async function lockPartitions({ client }: Session, from: string, to: string): Promise<string[]> {
+  // Nobody makes a partition meanwhile, into which rows could come that are neither locked nor packed.
+  await client.query("lock table only public.price_history in share update exclusive mode");
+  const { rows } = await client.query<{ name: string }>(
+    `select partition::text as name from partition_bounds('public.price_history')
+     where from_date < $2::date and to_date > $1::date order by from_date`,
+    [from, to],
+  );
+  for (const { name } of rows) await client.query(`lock table ${name} in share row exclusive mode`);
+  return rows.map(({ name }) => name);
 }
 
 /** The trigger that takes a packed row out of its chunk when a plain one with its key is written. */

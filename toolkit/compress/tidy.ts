@@ -36,6 +36,39 @@ export async function tidy(session: Session, cutoff: string): Promise<boolean> {
   }
 }
 
+/**
+ * Lets the partition for late rows begin later, when the packed months before a day have gone: a row that is written to
+ * them is refused then, as it is where a partition was dropped, and an archive of them can be restored. Where it cannot
+ * be done now, the next time does it.
+ */
+export async function shrinkLate(session: Session, before: string): Promise<void> {
+  const { client, settings } = session;
+  const { rows } = await client.query("select date_trunc('month', $1::timestamp)::date::text as start", [before]);
+  const { start } = rows[0];
+  const bounds = await lateBounds(session);
+  if (!bounds || bounds.from >= start) return;
+  const postponed = (why: string) =>
+    settings.say(`${latePartition} still takes rows of the months that went: ${why}; the next run changes that`);
+  if (!(await olderSnapshotsEnded(session))) return postponed("a transaction is open that began before they did");
+  await withinLockBudget(session, "shrink the partition for late rows", async () => {
+    await client.query("lock table public.price_history in access exclusive mode");
+    const late = await client.query(`select from public.${latePartition} limit 1`);
+    if (late.rows.length > 0) return postponed("rows of later months wait in it to be packed");
+    await client.query(`drop table public.${latePartition}`);
+    if (start < bounds.to) await createLate(session, start, bounds.to);
+  });
+}
+
+/** What the partition for late rows covers; undefined where there is none. */
+export async function lateBounds({ client }: Session): Promise<{ from: string; to: string } | undefined> {
+  const { rows } = await client.query(
+    `select from_date::text as from, to_date::text as to from partition_bounds('public.price_history')
+     where partition = to_regclass($1)`,
+    [`public.${latePartition}`],
+  );
+  return rows[0];
+}
+
 /** Makes the partition for what is written to packed days, from one date to before another. */
 export async function createLate(session: Session, from: string, to: string): Promise<void> {
   const literal = pg.escapeLiteral;

@@ -5,7 +5,7 @@ import { type Session, withinLockBudget, withSession } from "../convert/session.
 import { UserError } from "../errors.ts";
 import { type PackOptions, packPeriod } from "./pack.ts";
 import { latePartition, packedPeriods, partitionsBefore, requireStore } from "./store.ts";
-import { createLate, olderSnapshotsEnded, tidy } from "./tidy.ts";
+import { createLate, lateBounds, olderSnapshotsEnded, tidy } from "./tidy.ts";
 
 /** What was unpacked, or would be. */
 export interface Unpacked {
@@ -63,15 +63,6 @@ async function leaveOnlyLate(session: Session, lastDay: string): Promise<void> {
       why: "A transaction is open that began before the last rows were packed; it would miss rows.",
       fix: "End that session or wait for it, and run the command again: it goes on where it stopped.",
     });
-}
-
-async function lateBounds({ client }: Session): Promise<{ from: string; to: string } | undefined> {
-  const { rows } = await client.query(
-    `select from_date::text as from, to_date::text as to from partition_bounds('public.price_history')
-     where partition = to_regclass($1)`,
-    [`public.${latePartition}`],
-  );
-  return rows[0];
 }
 
 function unpackPeriod(session: Session, period: string): Promise<number> {

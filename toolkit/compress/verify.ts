@@ -31,3 +31,21 @@ export async function verify(client: Queryable): Promise<Verified> {
   );
   return rows[0]!;
 }
+
+/** The chunks of a half-year whose rows are not those that were packed, as "stock_id period". */
+export async function damagedChunks(client: Queryable, period: string): Promise<string[]> {
+  const { rows } = await client.query<{ chunk: string }>(
+    `select c.stock_id || ' ' || c.period as chunk
+     from packed.price_history_chunk c
+     left join (
+       select stock_id, count(*) as rows,
+              bit_xor(packed.price_history_hash(stock_id, date, open, high, low, close, adjusted_close, volume)) as checksum
+       from packed.price_history_packed
+       where date >= $1::date and date < ($1::date + interval '6 months')::date group by stock_id
+     ) f using (stock_id)
+     where c.period = $1 and (c.rows, c.checksum) is distinct from (coalesce(f.rows, 0), coalesce(f.checksum, 0))
+     order by c.stock_id`,
+    [period],
+  );
+  return rows.map(({ chunk }) => chunk);
+}

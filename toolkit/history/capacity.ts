@@ -7,6 +7,8 @@ import { day } from "./times.ts";
 /** When a resource runs out. */
 export interface Forecast extends Outlook {
   resource: string;
+  /** The metric that it was foretold from. */
+  metric: string;
   /** The database or the sequence; empty for the whole server. */
   object: string;
   unit: string;
@@ -99,7 +101,7 @@ function limitOf({ limit }: Resource, series: readonly Series[], diskBytes?: num
   return series.find(({ metric }) => metric === limit.metric)?.points.at(-1)?.value;
 }
 
-function forecastOf({ name, unit, what, fix }: Resource, { object, points }: Series, limit?: number): Forecast {
+function forecastOf({ name, metric, unit, what, fix }: Resource, { object, points }: Series, limit?: number): Forecast {
   const last = points.at(-1)!;
   const found = outlook(
     points.map(({ at, most }) => ({ t: at / day, y: most })),
@@ -107,7 +109,7 @@ function forecastOf({ name, unit, what, fix }: Resource, { object, points }: Ser
   );
   const date = (days: number | null) => (days === null ? null : new Date(last.at + days * day).toISOString());
   return {
-    ...{ resource: name, object, unit, value: last.value, limit: limit ?? null },
+    ...{ resource: name, metric, object, unit, value: last.value, limit: limit ?? null },
     ...found,
     ...{ at: date(found.days), earliest: date(found.earliestDays), latest: date(found.latestDays), what, fix },
   };

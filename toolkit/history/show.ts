@@ -13,8 +13,11 @@ export function amount(value: number, unit: string): string {
   const [plain, rate] = unit.split("/");
   // A counter of seconds gives seconds of a second: no length of time.
   const show = rate && plain === "seconds" ? undefined : shows[plain!];
-  if (show) return `${value < 0 ? "-" : ""}${show(Math.abs(value))}${rate ? `/${rate}` : ""}`;
-  return `${value.toLocaleString("en-US", { maximumFractionDigits: Math.abs(value) < 100 ? 2 : 0 })} ${unit}`;
+  if (show) {
+    const text = show(Math.abs(value));
+    return `${value < 0 && !text.startsWith("0 ") ? "-" : ""}${text}${rate ? `/${rate}` : ""}`;
+  }
+  return `${value.toLocaleString("en-US", { maximumFractionDigits: Math.abs(value) < 100 ? 2 : 0 }).replace(/^-0$/, "0")} ${unit}`;
 }
 
 const blocks = "▁▂▃▄▅▆▇█";

@@ -12,11 +12,16 @@ export interface Reject {
 
 /** A part of a file that is stored in one transaction. */
 export interface Batch {
-  /** Lines in COPY's text format, by symbol and date: where a file has a day twice, the later line wins. */
-  prices: Map<string, string>;
-  symbols: Set<string>;
-  /** The months that have prices, as 2000-01. */
-  months: Set<string>;
+  /**
+   * Lines in COPY's text format without their symbol, by symbol and date: where a file has a day twice, the later line
+   * wins.
+   */
+  prices: Map<string, Map<string, string>>;
+  /** How many prices these are. */
+  size: number;
+  /** How many prices the file has of each day, and of each month, as 2000-01. */
+  days: Map<string, number>;
+  months: Map<string, number>;
   firstDate: string | null;
   lastDate: string | null;
   /** Prices that a later line of the batch replaced. */
@@ -32,8 +37,8 @@ export interface Batch {
 const largestBatch = 16 * 1024 * 1024;
 
 function emptyBatch(end: Place): Batch {
-  const [prices, symbols, months] = [new Map<string, string>(), new Set<string>(), new Set<string>()];
-  return { prices, symbols, months, firstDate: null, lastDate: null, repeated: 0, rejects: [], lines: 0, end };
+  const maps = { prices: new Map(), days: new Map(), months: new Map() };
+  return { ...maps, size: 0, firstDate: null, lastDate: null, repeated: 0, rejects: [], lines: 0, end };
 }
 
 /**
@@ -52,24 +57,38 @@ export async function* readBatches(source: Source, from: Place, size: number): A
       } else {
         for (const price of reading.prices) add(batch, price);
       }
-      if (batch.prices.size + batch.rejects.length >= size || batch.end.offset - start >= largestBatch) {
-        yield batch;
+      if (batch.size + batch.rejects.length >= size || batch.end.offset - start >= largestBatch) {
+        yield summed(batch);
         [batch, start] = [emptyBatch(batch.end), batch.end.offset];
       }
     }
   }
-  if (batch.lines > 0) yield batch;
+  if (batch.lines > 0) yield summed(batch);
 }
 
+// Symbols and dates are the same few strings again and again: as keys they are hashed once.
 function add(batch: Batch, { symbol, date, values }: Price): void {
-  const key = `${date} ${symbol}`;
-  if (batch.prices.has(key)) batch.repeated += 1;
+  let ofSymbol = batch.prices.get(symbol);
+  if (!ofSymbol) {
+    ofSymbol = new Map();
+    batch.prices.set(symbol, ofSymbol);
+  }
+  if (ofSymbol.has(date)) batch.repeated += 1;
+  else batch.size += 1;
   // Symbols, dates and numbers were checked: nothing in them needs escaping.
-  batch.prices.set(key, [symbol, date, ...values.map((value) => value ?? "\\N")].join("\t"));
-  batch.symbols.add(symbol);
-  batch.months.add(date.slice(0, 7));
-  if (batch.firstDate === null || date < batch.firstDate) batch.firstDate = date;
-  if (batch.lastDate === null || date > batch.lastDate) batch.lastDate = date;
+  const filled = values.includes(null) ? values.map((value) => value ?? "\\N") : values;
+  ofSymbol.set(date, `${date}\t${filled.join("\t")}`);
+  batch.days.set(date, (batch.days.get(date) ?? 0) + 1);
+}
+
+function summed(batch: Batch): Batch {
+  for (const [date, prices] of batch.days) {
+    const month = date.slice(0, 7);
+    batch.months.set(month, (batch.months.get(month) ?? 0) + prices);
+    if (batch.firstDate === null || date < batch.firstDate) batch.firstDate = date;
+    if (batch.lastDate === null || date > batch.lastDate) batch.lastDate = date;
+  }
+  return batch;
 }
 
 /** Reads the next item while the last one is worked on: parsing here overlaps with merging in the server. */

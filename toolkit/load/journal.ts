@@ -145,7 +145,7 @@ export function advance(progress: Progress, batch: Batch, merged: Merged, reject
     repeated: progress.repeated + batch.repeated,
     rejected: progress.rejected + batch.rejects.length,
     rejectBytes,
-    symbols: [...new Set([...progress.symbols, ...batch.symbols])].sort(),
+    symbols: [...new Set([...progress.symbols, ...batch.prices.keys()])].sort(),
     firstDate: earlier(progress.firstDate, batch.firstDate),
     lastDate: later(progress.lastDate, batch.lastDate),
     present: null,

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type pg from "pg";
 import { type Connection, withClient } from "../connection.ts";
+import { inTransaction } from "../partitions/session.ts";
 import { count, progress as progressBar, say } from "../terminal.ts";
 import { type Batch, readAhead, readBatches } from "./batches.ts";
 import {
@@ -14,12 +15,14 @@ import {
   markProgress,
   type Progress,
 } from "./journal.ts";
-import { createStage, ensureMonths, findTarget, storePrices, type Target } from "./merge.ts";
+import { storePrices } from "./merge.ts";
+import { NewMonths } from "./newMonths.ts";
 import { filledColumns } from "./prices.ts";
 import { explainRefusal } from "./refusals.ts";
 import { checkRejectsFolder, RejectFile, rejectsPath } from "./rejects.ts";
 import { type LoadResult, resultOf, shownRejects } from "./result.ts";
 import { contentHash, inspect, type ReadingOptions, refuseChanged, type Source } from "./source.ts";
+import { createStage, ensureMonths, findTarget, type Target } from "./target.ts";
 
 export interface LoadOptions extends ReadingOptions {
   /** Loads the file again although it was finished, or from its first line although it was begun. */
@@ -61,6 +64,7 @@ interface Session {
   source: Source;
   key: LoadKey;
   target: Target;
+  newMonths: NewMonths;
   rejects: RejectFile;
   /** The first lines rejected in this run, for the result. */
   firstRejects: LoadResult["firstRejects"];
@@ -70,6 +74,7 @@ async function run(client: pg.Client, source: Source, key: LoadKey, options: Loa
   const target = await findTarget(client);
   await ensureJournal(client);
   await lockFile(client, key, source.path, options.wait ?? defaultWait);
+  const newMonths = await NewMonths.open(client, target);
   const rejects = new RejectFile(rejectsPath(source.path, options.rejects), source.layout);
   const files = { file: source.path, rejectsFile: rejects.path };
   const known = options.force ? undefined : await findProgress(client, key);
@@ -82,7 +87,7 @@ async function run(client: pg.Client, source: Source, key: LoadKey, options: Loa
     await rejects.setAside();
     await forgetProgress(client, key);
   }
-  const session: Session = { client, source, key, target, rejects, firstRejects: [] };
+  const session: Session = { client, source, key, target, newMonths, rejects, firstRejects: [] };
   try {
     const loaded = await loadBatches(session, begun ?? startOf(source), options.batchSize);
     await refuseChanged(source);
@@ -114,41 +119,60 @@ function startOf({ start }: Source): Progress {
 }
 
 async function loadBatches(session: Session, start: Progress, size = defaultBatchSize): Promise<Progress> {
-  const { client, source, target, firstRejects } = session;
+  const { client, source, target, newMonths, firstRejects } = session;
   await createStage(client, filledColumns(source));
   const [months, began] = [new Set<string>(), Date.now()];
   const bar = progressBar({ title: basename(source.path), total: source.size });
   let done = start;
   try {
     for await (const batch of readAhead(readBatches(source, start, size))) {
-      if (target.partitioned) await ensureMonths(client, batch, months);
+      await newMonths.choose(batch);
+      const here = [...batch.months.keys()].filter((month) => newMonths.tableOf(month) === undefined);
+      if (target.partitioned) await ensureMonths(client, here, months);
       done = await storeBatch(session, batch, done);
+      done = await publish(session, newMonths.notIn(batch), done);
       for (const { line, reason } of batch.rejects.slice(0, shownRejects - firstRejects.length))
         firstRejects.push({ line, reason });
       const seconds = Math.max(Date.now() - began, 1) / 1000;
       const rows = pricesIn(done) - pricesIn(start);
       bar.update(done.offset, `${count(rows)} rows  ${count(rows / seconds)} rows/s`);
     }
+  } catch (error) {
+    // What is loaded is loaded. Where that cannot be had now, the next load sees to it.
+    await publish(session, newMonths.all(), done).catch(() => {});
+    throw error;
   } finally {
     bar.stop();
   }
+  return publish(session, newMonths.all(), done);
+}
+
+/** Lets everybody see new months. Prices that somebody else has stored meanwhile count as theirs. */
+async function publish({ client, source, key, newMonths }: Session, months: string[], before: Progress) {
+  let done = before;
+  for (const month of months)
+    await newMonths.publish(month, async ({ rows, updated }) => {
+      const { inserted, unchanged } = done;
+      done = {
+        ...done,
+        inserted: inserted - rows,
+        updated: done.updated + updated,
+        unchanged: unchanged + rows - updated,
+      };
+      await markProgress(client, key, source.path, done);
+    });
   return done;
 }
 
 /** Stores a batch and its mark in one transaction; the rejected lines are on disk before it commits. */
 async function storeBatch(session: Session, batch: Batch, before: Progress): Promise<Progress> {
-  const { client, source, key, target, rejects } = session;
-  await client.query("begin");
-  try {
-    const merged = await storePrices(client, batch, filledColumns(source), target);
+  const { client, source, key, rejects } = session;
+  return inTransaction(client, async () => {
+    const merged = await storePrices({ ...session, columns: filledColumns(source) }, batch);
     const after = advance(before, batch, merged, await rejects.append(batch.rejects));
     await markProgress(client, key, source.path, after);
-    await client.query("commit");
     return after;
-  } catch (error) {
-    await client.query("rollback").catch(() => {});
-    throw error;
-  }
+  });
 }
 
 function pricesIn(progress: Progress): number {

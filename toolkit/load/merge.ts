@@ -1,10 +1,10 @@
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type pg from "pg";
-import { from as copyFrom } from "pg-copy-streams";
-import { UserError } from "../errors.ts";
 import type { Batch } from "./batches.ts";
+import { bySymbol, copy, inKeyOrder } from "./copy.ts";
 import type { PriceColumn } from "./layout.ts";
+import type { NewMonths } from "./newMonths.ts";
+import { divided, type Part, partsOf } from "./parts.ts";
+import type { Target } from "./target.ts";
 
 /** What became of a batch's prices. */
 export interface Merged {
@@ -13,103 +13,73 @@ export interface Merged {
   unchanged: number;
 }
 
-/** What the loader needs to know of the table it fills. */
-export interface Target {
-  partitioned: boolean;
-  /** Whether (stock_id, date) is unique, which ON CONFLICT needs; the first, plain table had no such key. */
-  unique: boolean;
+/** Where prices are stored, and how. */
+interface Storing {
+  client: pg.Client;
+  columns: PriceColumn[];
+  target: Target;
+  newMonths: NewMonths;
+}
+
+/** Stores a batch's prices, inside the open transaction. */
+export async function storePrices(storing: Storing, batch: Batch): Promise<Merged> {
+  let total = nothing;
+  if (batch.size === 0) return total;
+  const stocks = await lockStocks(storing.client, [...batch.prices.keys()]);
+  for (const part of partsOf(batch, (month) => storing.newMonths.tableOf(month)))
+    total = sum(total, await storePart(storing, part, stocks));
+  return total;
+}
+
+const nothing: Merged = { inserted: 0, updated: 0, unchanged: 0 };
+
+function sum(a: Merged, b: Merged): Merged {
+  return {
+    inserted: a.inserted + b.inserted,
+    updated: a.updated + b.updated,
+    unchanged: a.unchanged + b.unchanged,
+  };
 }
 
 /**
- * Finds out what price_history is like in this database.
- * @throws UserError when the database has no such table
+ * Stores prices straight where there are none of these stocks in these days, as of a new file or a new day; otherwise
+ * by way of the staging table. A batch that began in the middle of a stock or a day has only that one stored in part.
  */
-export async function findTarget(client: pg.Client): Promise<Target> {
-  const { rows } = await client.query<Target>(`
-    select c.relkind = 'p' as partitioned,
-           exists (select from pg_index i
-                   where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indimmediate
-                     and i.indpred is null and i.indexprs is null
-                     and array(select a.attname::text from pg_attribute a
-                               where a.attrelid = c.oid and a.attnum = any (i.indkey) order by 1)
-                         = array['date', 'stock_id']) as "unique"
-    from pg_class c
-    where c.oid = to_regclass('price_history') and c.relkind in ('r', 'p') and to_regclass('stocks') is not null`);
-  if (rows[0]) return rows[0];
-  throw new UserError("the database has no tables stocks and price_history", {
-    why: "The migrations have not been applied to it.",
-    fix: "Run `npm run up` first, or name the right database.",
-  });
+async function storePart(storing: Storing, part: Part, stocks: Map<string, number>): Promise<Merged> {
+  const { client, columns, newMonths } = storing;
+  const straight = ({ table, prices }: Part) =>
+    copy(client, `${table} (stock_id, date, ${columns.join(", ")})`, inKeyOrder(prices, stocks));
+  if (part.month && (await newMonths.create(part.month, () => straight(part))))
+    return { ...nothing, inserted: part.size };
+  for (const [begun, rest] of [[undefined, part] as const, ...divided(part)]) {
+    if (await isKnown(client, rest, stocks)) continue;
+    const merged = begun ? await merge(storing, begun, stocks) : nothing;
+    if (await copied(client, () => straight(rest))) return sum(merged, { ...nothing, inserted: rest.size });
+    return sum(merged, await merge(storing, rest, stocks));
+  }
+  return merge(storing, part, stocks);
 }
 
-/** Makes the session's staging table, with the types of price_history, so that values are rounded before comparing. */
-export async function createStage(client: pg.Client, columns: PriceColumn[]): Promise<void> {
-  await client.query(`
-    create temporary table load_stage on commit delete rows as
-    select ''::text as symbol, date, ${columns.join(", ")} from price_history with no data`);
-  // Over hundreds of partitions the planner's cost passes jit_above_cost, and compiling takes longer than a batch.
-  await client.query("set jit = off");
-}
-
-/**
- * Creates the monthly partitions that a batch needs: only months that have prices, for one mistyped year must not
- * create hundreds. Runs before the batch's transaction, so that its locks are short.
- * @param ready months that are known to exist; the new ones are added
- */
-export async function ensureMonths(client: pg.Client, batch: Batch, ready: Set<string>): Promise<void> {
-  const missing = [...batch.months].filter((month) => !ready.has(month)).map((month) => `${month}-01`);
-  if (missing.length === 0) return;
-  // Consecutive months share the difference of their number and their rank, and take one call together.
-  await client.query(
-    `select ensure_partitions('price_history', min(month), max(month))
-     from (select month, month - row_number() over (order by month) * interval '1 month' as run
-           from unnest($1::date[]) as month) as months
-     group by run`,
-    [missing],
-  );
-  for (const month of batch.months) ready.add(month);
-}
-
-/**
- * Stores a batch's prices, inside the open transaction: straight into price_history where it has none of these stocks
- * in these days, as of a new file or a new day; otherwise by way of the staging table.
- */
-export async function storePrices(
-  client: pg.Client,
-  batch: Batch,
-  columns: PriceColumn[],
-  target: Target,
-): Promise<Merged> {
-  if (batch.prices.size === 0) return { inserted: 0, updated: 0, unchanged: 0 };
-  const stocks = await lockStocks(client, [...batch.symbols]);
-  const where = [batch.firstDate, batch.lastDate, [...stocks.values()]];
-  if (await copyStraight(client, batch, columns, stocks, where))
-    return { inserted: batch.prices.size, updated: 0, unchanged: 0 };
-  await copy(client, `load_stage (symbol, date, ${columns.join(", ")})`, batch.prices.values());
-  const { rows } = await client.query<{ inserted: number; updated: number }>(mergeStatement(columns, target), where);
-  const { inserted, updated } = rows[0]!;
-  return { inserted, updated, unchanged: batch.prices.size - inserted - updated };
-}
-
-/**
- * Copies prices into price_history if it has none in their place: comparing would take as long again as storing.
- * @returns false where it has some, or where somebody who does not lock the stocks stores one at this moment
- */
-async function copyStraight(
-  client: pg.Client,
-  batch: Batch,
-  columns: PriceColumn[],
-  stocks: Map<string, number>,
-  where: unknown[],
-): Promise<boolean> {
+/** Whether a table has prices of a part's stocks in its days. */
+async function isKnown(client: pg.Client, part: Part, stocks: Map<string, number>): Promise<boolean> {
   const { rows } = await client.query<{ known: boolean }>(
-    "select exists (select from price_history where date between $1 and $2 and stock_id = any ($3)) as known",
-    where,
+    `select exists (select from ${part.table} where date between $1 and $2 and stock_id = any ($3)) as known`,
+    range(part, stocks),
   );
-  if (rows[0]!.known) return false;
+  return rows[0]!.known;
+}
+
+const range = ({ firstDate, lastDate, prices }: Part, stocks: Map<string, number>): unknown[] => [
+  firstDate,
+  lastDate,
+  [...prices.keys()].map((symbol) => stocks.get(symbol)),
+];
+
+/** @returns false where somebody who does not lock the stocks has stored one of the prices at this moment */
+async function copied(client: pg.Client, straight: () => Promise<void>): Promise<boolean> {
   await client.query("savepoint copy_straight");
   try {
-    await copy(client, `price_history (stock_id, date, ${columns.join(", ")})`, inKeyOrder(batch, stocks));
+    await straight();
     await client.query("release savepoint copy_straight");
     return true;
   } catch (error) {
@@ -119,19 +89,15 @@ async function copyStraight(
   }
 }
 
-/** A batch's lines with ids for symbols, ordered by id and date, so that what is read together lies together. */
-function* inKeyOrder(batch: Batch, stocks: Map<string, number>): Generator<string> {
-  const bySymbol = new Map<string, string[]>([...stocks.keys()].map((symbol) => [symbol, []]));
-  for (const line of batch.prices.values()) {
-    const end = line.indexOf("\t");
-    bySymbol.get(line.slice(0, end))!.push(line.slice(end));
-  }
-  // A line goes on with its date, of which a stock has each once: the order of the texts is that of the dates.
-  for (const [symbol, lines] of bySymbol) for (const line of lines.sort()) yield `${stocks.get(symbol)}${line}`;
-}
-
-async function copy(client: pg.Client, into: string, lines: Iterable<string>): Promise<void> {
-  await pipeline(Readable.from(copyBlocks(lines)), client.query(copyFrom(`copy ${into} from stdin`)));
+/** Stores a part by way of the staging table. */
+async function merge({ client, columns, target }: Storing, part: Part, stocks: Map<string, number>): Promise<Merged> {
+  const { table, prices, size } = part;
+  await client.query("truncate load_stage");
+  await copy(client, `load_stage (symbol, date, ${columns.join(", ")})`, bySymbol(prices));
+  const statement = mergeStatement(table, columns, target.unique);
+  const { rows } = await client.query<{ inserted: number; updated: number }>(statement, range(part, stocks));
+  const { inserted, updated } = rows[0]!;
+  return { inserted, updated, unchanged: size - inserted - updated };
 }
 
 /**
@@ -160,44 +126,31 @@ async function lockStocks(client: pg.Client, symbols: string[]): Promise<Map<str
  * Compares first and writes only what is new or different: ON CONFLICT alone would lock, and so rewrite, every row
  * that is already there. The dates and stocks say nothing new, but keep the comparison off the rest of the table.
  */
-function mergeStatement(columns: PriceColumn[], target: Target): string {
+function mergeStatement(table: string, columns: PriceColumn[], unique: boolean): string {
   const list = columns.join(", ");
-  const of = (table: string) => `row(${columns.map((column) => `${table}.${column}`).join(", ")})`;
-  const set = (table: string) => columns.map((column) => `${column} = ${table}.${column}`).join(", ");
-  const write = target.unique
+  const of = (name: string) => `row(${columns.map((column) => `${name}.${column}`).join(", ")})`;
+  const set = (name: string) => columns.map((column) => `${column} = ${name}.${column}`).join(", ");
+  const write = unique
     ? `written as (
-         insert into price_history (stock_id, date, ${list})
+         insert into ${table} as p (stock_id, date, ${list})
          select stock_id, date, ${list} from fresh order by stock_id, date
          on conflict (stock_id, date) do update set ${set("excluded")}
-         where ${of("price_history")} is distinct from ${of("excluded")})`
+         where ${of("p")} is distinct from ${of("excluded")})`
     : `added as (
-         insert into price_history (stock_id, date, ${list})
+         insert into ${table} (stock_id, date, ${list})
          select stock_id, date, ${list} from fresh where not known order by stock_id, date),
        corrected as (
-         update price_history p set ${set("f")} from fresh f
+         update ${table} p set ${set("f")} from fresh f
          where f.known and p.stock_id = f.stock_id and p.date = f.date and p.stock_id = any ($3))`;
   return `
     with fresh as materialized (
       select k.id as stock_id, s.*, p.stock_id is not null as known
       from load_stage s
       join stocks k on k.symbol = s.symbol
-      left join price_history p
+      left join ${table} p
         on p.stock_id = k.id and p.date = s.date and p.date between $1 and $2 and p.stock_id = any ($3)
       where p.stock_id is null or ${of("p")} is distinct from ${of("s")}),
     ${write}
     select count(*) filter (where not known)::int as inserted, count(*) filter (where known)::int as updated
     from fresh`;
-}
-
-const blockLines = 1_000;
-
-function* copyBlocks(all: Iterable<string>): Generator<string> {
-  let lines: string[] = [];
-  for (const line of all) {
-    lines.push(line);
-    if (lines.length < blockLines) continue;
-    yield `${lines.join("\n")}\n`;
-    lines = [];
-  }
-  if (lines.length > 0) yield `${lines.join("\n")}\n`;
 }

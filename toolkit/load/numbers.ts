@@ -6,6 +6,8 @@ export type Decimal = "point" | "comma";
 
 const nothing = /^(?:|-|null|nil|none|nan|n\/a|na|#n\/a)$/i;
 const plain = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,2})?$/i;
+// What nearly every cell is, told at a glance: no larger and no longer than the limits below.
+const usual = /^\d{1,11}(?:\.\d{1,27})?$/;
 const grouped = /^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?$/;
 const magnitudes: Record<string, number> = { k: 1e3, m: 1e6, b: 1e9, t: 1e12 };
 
@@ -40,6 +42,7 @@ function withoutCurrency(cell: string): string {
  * @throws BadLine when it is not a number, negative or too large
  */
 export function readPrice(cell: string, column: string, decimal: Decimal): string | null {
+  if (decimal === "point" && usual.test(cell)) return cell;
   if (isNothing(cell)) return null;
   const text = decimalText(cell, column, decimal);
   const value = Number(text);

@@ -31,6 +31,16 @@ export function lineReader(source: Source): (lines: Line[]) => Reading[] {
   const readDate = dateReader(source.dateOrder);
   const readCells = layout.symbols.length > 0 ? readWide : readLong;
   const symbols = new Map<string, string>();
+  const fields = layout.prices.map(({ column, index }) => ({
+    index,
+    name: nameOf(column),
+    read: column === "volume" ? readVolume : readPrice,
+  }));
+  const place = (column: PriceColumn) => layout.prices.findIndex((price) => price.column === column);
+  const places = {
+    ...{ close: place("close"), adjusted: place("adjusted_close") },
+    ...{ high: place("high"), low: place("low") },
+  };
 
   function symbolOf(cell: string): string {
     const known = symbols.get(cell);
@@ -53,11 +63,8 @@ export function lineReader(source: Source): (lines: Line[]) => Reading[] {
   function readLong(cells: string[]): Price[] {
     const date = readDate(cells[layout.date]!.trim());
     const symbol = source.symbol ?? symbolOf(cells[layout.symbol!]!.trim());
-    const values = layout.prices.map(({ column, index }) => {
-      const read = column === "volume" ? readVolume : readPrice;
-      return read(cells[index]!.trim(), nameOf(column), decimal);
-    });
-    checkTogether((column) => values[layout.prices.findIndex((price) => price.column === column)]);
+    const values = fields.map(({ index, name, read }) => read(cells[index]!.trim(), name, decimal));
+    checkTogether(values[places.close], values[places.adjusted], values[places.high], values[places.low]);
     return [{ symbol, date, values }];
   }
 
@@ -100,13 +107,11 @@ function decodeOrReason(bytes: string): string | BadLine {
 }
 
 /** Checks what the prices of a line must be to each other, and which of them there must be. */
-function checkTogether(value: (column: PriceColumn) => string | null | undefined): void {
-  const [close, adjusted] = [value("close"), value("adjusted_close")];
+function checkTogether(...[close, adjusted, high, low]: (string | null | undefined)[]): void {
   if (!close) throw new BadLine("close is missing");
   refuseZero(close, "close");
   // Returns are ratios of adjusted closes: a zero would make one of them infinite.
   if (adjusted) refuseZero(adjusted, "adjusted close");
-  const [high, low] = [value("high"), value("low")];
   if (high && low && Number(high) < Number(low)) throw new BadLine(`high ${high} is below low ${low}`);
 }
 

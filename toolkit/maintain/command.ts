@@ -2,8 +2,10 @@ import { parseArgs } from "node:util";
 import type { Context } from "../cli.ts";
 import type { Connection } from "../connection.ts";
 import { UserError } from "../errors.ts";
+import { placeOf } from "../metrics/place.ts";
 import { checkOverrides } from "../monitor/thresholds.ts";
 import { say } from "../terminal.ts";
+import { toldCloudWatch } from "./cloudwatch.ts";
 import { chooseTasks, maintain } from "./maintain.ts";
 import { reportLines, saveReport, summaryLine } from "./report.ts";
 import { tasks } from "./tasks.ts";
@@ -21,8 +23,11 @@ ${tasks.map(({ name, title, decides }) => `  ${name.padEnd(11)} ${title}: by ${d
   --only TASK,…           some of the tasks
   --pack-older-than AGE   pack prices of that age, as '2 years'
   --backup-count N        remove backups beyond the N newest
-  --backup-days N         remove backups older than N days, but never the newest
+  --backup-days N         remove backups older than N days, but never the newest; without both, those that \`up\` would
   --archive DIR           where expired partitions are archived (.local/archive)
+  --without-archive       leave alone what would be archived, on a machine whose disk does not last
+  --cloudwatch NAMESPACE  tell CloudWatch how many steps failed: 0 shows that it ran, and its lack that it did not
+  --region REGION         of CloudWatch
   --reports DIR           where the report maintenance_<time>.json goes (db_reports)
   --json                  print the report on stdout as JSON
 
@@ -38,11 +43,15 @@ const options = {
   "backup-count": { type: "string" },
   "backup-days": { type: "string" },
   archive: { type: "string" },
+  "without-archive": { type: "boolean", default: false },
+  cloudwatch: { type: "string" },
+  region: { type: "string" },
   reports: { type: "string", default: "db_reports" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
 
+const unlimited = 1_000_000;
 const signals = ["SIGINT", "SIGTERM"] as const;
 
 /** Always, once the arguments are known to be right: a mistake should not have to find a database first. */
@@ -57,7 +66,7 @@ export async function needsDatabase(argv: string[]): Promise<boolean> {
  * @throws UserError with exit code 2 for wrong usage, 1 when another run is at work
  */
 export async function command(argv: string[], connection: Connection, context: Context): Promise<number> {
-  const { help, json, reports, ...chosen } = parse(argv);
+  const { help, json, reports, place, ...chosen } = parse(argv);
   if (help) {
     say(usage);
     return 0;
@@ -70,9 +79,11 @@ export async function command(argv: string[], connection: Connection, context: C
   };
   for (const signal of signals) process.on(signal, interrupt);
   try {
-    const { backup, thresholds = {} } = context;
+    const { backup, keptBackups, thresholds = {} } = context;
     const limits = checkOverrides(thresholds, "database:thresholds");
-    const report = await maintain(connection, { ...chosen, backup, limits, stop, say });
+    const kept = chosen.kept ?? keptBackups;
+    const work = () => maintain(connection, { ...chosen, kept, backup, limits, stop, say });
+    const report = await (place && !chosen.dryRun ? toldCloudWatch(connection, place, say, work) : work());
     process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : lines(reportLines(report)));
     if (!report.dryRun) say(`saved as ${await saveReport(reports, "maintenance", report, report)}`);
     say(summaryLine(report));
@@ -89,15 +100,20 @@ function parse(argv: string[]) {
   const { values } = parseArgs({ args: argv, options });
   const only = values.only?.split(",").map((name) => name.trim());
   chooseTasks(only);
+  if (values.archive !== undefined && values["without-archive"])
+    throw new UserError("--archive and --without-archive contradict each other", { fix: "Choose one.", exitCode: 2 });
+  const count = whole("--backup-count", values["backup-count"]);
+  const days = whole("--backup-days", values["backup-days"]);
   return {
     ...{ help: values.help, json: values.json, reports: values.reports, dryRun: values["dry-run"] },
     ...(only ? { only } : {}),
     budget: duration(values.budget),
     writeRate: rate(values.io),
     packOlderThan: values["pack-older-than"],
-    archiveDirectory: values.archive,
-    backupCount: whole("--backup-count", values["backup-count"]),
-    backupDays: whole("--backup-days", values["backup-days"]),
+    archive: values["without-archive"] ? (false as const) : values.archive,
+    // What is not limited at all, where only one of the two is given.
+    kept: count || days ? { count: count ?? unlimited, days: days ?? unlimited } : undefined,
+    place: placeOf(values),
   };
 }
 

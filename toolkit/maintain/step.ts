@@ -38,11 +38,10 @@ export interface Choices {
   backup: BackupTarget;
   /** Age from which prices are packed; nothing is packed where it is left out. */
   packOlderThan?: string | undefined;
-  /** How many backups stay, and how long; none is removed where both are left out. */
-  backupCount?: number | undefined;
-  backupDays?: number | undefined;
-  /** Where the partitions go whose policy is to archive them. */
-  archiveDirectory?: string | undefined;
+  /** How many backups stay, and after how many days they go anyway; none is removed where it is left out. */
+  kept?: { count: number; days: number } | undefined;
+  /** Where the partitions go whose policy is to archive them; false where no disk of this machine lasts. */
+  archive?: string | false | undefined;
 }
 
 /** A kind of upkeep. */

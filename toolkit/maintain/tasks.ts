@@ -73,9 +73,9 @@ export const tasks: readonly Task[] = [
     name: "summaries",
     title: "bring the summaries of prices up to date",
     decides: "prices that changed since the last refresh",
-    runs: "refresh_daily_market_summary(), refresh materialized view concurrently",
-    lock: "exclusive on the summary: other refreshes wait, readers do not",
-    source: `${docs}/sql-refreshmaterializedview.html`,
+    runs: "refresh_daily_market_summary(), refresh_weekly_price_summary()",
+    lock: "row exclusive on the summaries: other refreshes wait, readers and writers of prices do not",
+    source: `${docs}/explicit-locking.html#LOCKING-TABLES`,
     find: staleSummaries,
   },
   {
@@ -108,7 +108,7 @@ export const tasks: readonly Task[] = [
   {
     name: "backups",
     title: "remove old backups",
-    decides: "--backup-count and --backup-days",
+    decides: "--backup-count and --backup-days, or what the stack keeps",
     runs: "toolkit backups prune",
     lock: "none in the database",
     source: `${docs}/continuous-archiving.html`,

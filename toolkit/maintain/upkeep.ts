@@ -11,9 +11,6 @@ import { summaryStaleness } from "../partitions/staleness.ts";
 import type { Look, Step } from "./step.ts";
 import { runYielding } from "./yielding.ts";
 
-// What is not limited at all, where only one of two limits is given.
-const unlimited = 1_000_000;
-
 /** Partitions that are missing ahead of time. */
 export async function missingPartitions({ session }: Look): Promise<Step[]> {
   const { connection, say } = session;
@@ -31,6 +28,8 @@ export async function missingPartitions({ session }: Look): Promise<Step[]> {
     }));
 }
 
+const notHere = "an archive would not last here: run toolkit partitions retain where it does";
+
 /** Partitions whose retention is over, of tables for which somebody has set one. */
 export async function expiredPartitions({ session, choices }: Look): Promise<Step[]> {
   const { connection, say } = session;
@@ -42,8 +41,10 @@ export async function expiredPartitions({ session, choices }: Look): Promise<Ste
       why: `older than its policy keeps them (${expired[0]!.action}): ${expired.map(({ name }) => name).join(", ")}`,
       ...{ does: `toolkit partitions retain ${table}`, costBytes: null },
       async run() {
-        const { archiveDirectory: directory } = choices;
-        await retainPartitions(connection, { table, say, ...(directory === undefined ? {} : { directory }) });
+        const { archive } = choices;
+        if (archive === false && expired.some(({ action }) => action === "archive"))
+          return { result: "skipped", note: notHere };
+        await retainPartitions(connection, { table, say, ...(archive && { directory: archive }) });
         return { result: "done" };
       },
     }));
@@ -52,14 +53,9 @@ export async function expiredPartitions({ session, choices }: Look): Promise<Ste
 /** The summaries of prices, where prices changed since they were brought up to date. */
 export async function staleSummaries({ database, session }: Look): Promise<Step[]> {
   const summaries = await summaryStaleness(session.worker);
-  const waiting = Math.max(0, ...summaries.map((summary) => summary.waiting ?? 0));
-  // A view is refreshed after the table, each time; where it is older, the last refresh did not get to it.
-  const kept = summaries.filter((summary) => summary.waiting !== null);
-  const newest = Math.max(0, ...kept.map(({ refreshedAt }) => refreshedAt?.getTime() ?? 0));
-  const behind = summaries.filter(
-    (summary) => summary.waiting === null && (summary.refreshedAt?.getTime() ?? 0) < newest,
-  );
-  if (waiting === 0 && behind.length === 0) return [];
+  const waiting = Math.max(0, ...summaries.map((summary) => summary.waiting));
+  const never = summaries.filter(({ refreshedAt }) => refreshedAt === null).map(({ name }) => name);
+  if (waiting === 0 && never.length === 0) return [];
   const prices = (await database.tables()).filter(({ name }) => /^public\.price_history/.test(name));
   return [
     {
@@ -67,8 +63,8 @@ export async function staleSummaries({ database, session }: Look): Promise<Step[
       why:
         waiting > 0
           ? `${things(waiting, "change")} of prices ${waiting === 1 ? "is" : "are"} not in them yet`
-          : `${behind.map(({ name }) => name).join(", ")} did not get the last changes`,
-      does: "select refresh_daily_market_summary(); refresh materialized view concurrently weekly_price_summary;",
+          : `never brought up to date: ${never.join(", ")}`,
+      does: summaries.map(({ name }) => `select refresh_${name}();`).join(" "),
       costBytes: prices.reduce((sum, { pages }) => sum + Math.max(pages, 0), 0) * database.server.pageBytes,
       run: (session) => runYielding(session, "refresh the summaries", () => refreshViews(session.worker)),
     },
@@ -114,11 +110,11 @@ export async function oldHistory({ session }: Look): Promise<Step[]> {
   ];
 }
 
-/** Backups beyond what the caller keeps; none where that is not said, for a stack may want more. */
+/** Backups beyond what the caller or the stack keeps; none where neither says it. */
 export async function oldBackups({ session, choices }: Look): Promise<Step[]> {
-  const { backup, backupCount, backupDays } = choices;
-  if (backupCount === undefined && backupDays === undefined) return [];
-  const [count, days] = [backupCount ?? unlimited, backupDays ?? unlimited];
+  const { backup, kept } = choices;
+  if (!kept) return [];
+  const { count, days } = kept;
   const gone = backupsToGo(await listBackups(backup), { count, days });
   return gone.length === 0
     ? []

@@ -1,15 +1,8 @@
 import { CloudWatchClient, type MetricDatum, PutMetricDataCommand } from "@aws-sdk/client-cloudwatch";
 import { messageOf, UserError } from "../errors.ts";
 import type { Snapshot } from "../monitor/snapshot.ts";
+import { type CloudWatchPlace, dimensionsOf } from "./place.ts";
 import { metrics } from "./table.ts";
-
-/** Where metrics go. */
-export interface CloudWatchPlace {
-  namespace: string;
-  region: string;
-  /** In place of AWS's own address. */
-  endpoint?: string;
-}
 
 /**
  * What a snapshot is to CloudWatch: of each metric the worst value, in no other dimension than the server and the
@@ -17,10 +10,7 @@ export interface CloudWatchPlace {
  * @param server its host, as clients name it
  */
 export function metricData(taken: Snapshot, server: string): MetricDatum[] {
-  const dimensions = [
-    { Name: "Server", Value: server },
-    { Name: "Database", Value: taken.server.database },
-  ];
+  const dimensions = dimensionsOf(server, taken.server.database);
   return metrics.flatMap(({ cloudWatch, read }): MetricDatum[] => {
     const values = cloudWatch ? read(taken).map(({ value }) => value) : [];
     if (!cloudWatch || values.length === 0) return [];
@@ -34,19 +24,18 @@ export function metricData(taken: Snapshot, server: string): MetricDatum[] {
   });
 }
 
+/** Sends a snapshot's metrics, as {@link putData} does. */
+export const putMetrics = (taken: Snapshot, server: string, place: CloudWatchPlace): Promise<number> =>
+  putData(metricData(taken, server), place);
+
 /**
- * Sends a snapshot's metrics, in one call. Credentials are found as the AWS command line finds them.
+ * Sends metrics, in one call. Credentials are found as the AWS command line finds them.
  * @returns how many
  * @throws UserError with AWS's own words
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
  */
-export async function putMetrics(
-  taken: Snapshot,
-  server: string,
-  { namespace, region, endpoint }: CloudWatchPlace,
-): Promise<number> {
+export async function putData(data: MetricDatum[], { namespace, region, endpoint }: CloudWatchPlace): Promise<number> {
   const client = new CloudWatchClient({ region, ...(endpoint ? { endpoint } : {}) });
-  const data = metricData(taken, server);
   try {
     await client.send(new PutMetricDataCommand({ Namespace: namespace, MetricData: data }));
     return data.length;

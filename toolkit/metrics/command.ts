@@ -6,8 +6,9 @@ import { messageOf, UserError } from "../errors.ts";
 import { limitOptions, limitsOf, limitUsage } from "../monitor/limits.ts";
 import { Sampler } from "../status/sampler.ts";
 import { say } from "../terminal.ts";
-import { type CloudWatchPlace, putMetrics } from "./cloudwatch.ts";
+import { putMetrics } from "./cloudwatch.ts";
 import { dashboard } from "./dashboard.ts";
+import { type CloudWatchPlace, placeOf } from "./place.ts";
 import { rulesYaml } from "./rules.ts";
 import { parseAddress, scrape, serveMetrics } from "./server.ts";
 
@@ -56,7 +57,7 @@ export async function needsDatabase(argv: string[]): Promise<boolean> {
  * @throws UserError for wrong usage (exit code 2), an address that is taken, or a refusal by AWS
  */
 export async function command(argv: string[], connection: Connection, context: Context): Promise<number> {
-  const { values } = parse(argv);
+  const { values, place } = parse(argv);
   if (values.help) {
     say(usage);
     return 0;
@@ -66,8 +67,7 @@ export async function command(argv: string[], connection: Connection, context: C
   if (values.dashboard) return print(`${JSON.stringify(dashboard(limits), null, 2)}\n`);
   const sampler = new Sampler(connection, limits, "metrics");
   try {
-    if (values.cloudwatch !== undefined)
-      return await send(sampler, connection, { namespace: values.cloudwatch, region: values.region! }, values.interval);
+    if (place) return await send(sampler, connection, place, values.interval);
     if (values.once) return await printOnce(sampler, connection.database);
     return await serve(sampler, connection.database, values.listen ?? defaultAddress);
   } finally {
@@ -84,20 +84,13 @@ function parse(argv: string[]) {
       `${modes.map((mode) => `--${mode}`).join(" and ")} contradict each other`,
       "Leave out all but one of them.",
     );
-  if (values.cloudwatch !== undefined && !/^(?!AWS\/)[\w.\-/#:]{1,255}$/.test(values.cloudwatch))
-    throw wrong(
-      `"${values.cloudwatch}" is no namespace of CloudWatch`,
-      "Give letters, digits and . - _ / # : that do not begin with AWS/, as Investment/PostgreSQL.",
-    );
-  if (values.cloudwatch !== undefined && !values.region)
-    throw wrong("the region of CloudWatch is not said", "Add --region.");
-  const orphan = (["region", "interval"] as const).find((name) => values[name] && values.cloudwatch === undefined);
-  if (orphan) throw wrong(`--${orphan} means nothing without --cloudwatch`, "Leave it out.");
+  const place = placeOf(values);
+  if (values.interval && !place) throw wrong("--interval means nothing without --cloudwatch", "Leave it out.");
   const interval = Number(values.interval ?? shortest);
   if (!(interval >= shortest && interval <= longest))
     throw wrong(`--interval ${values.interval} is not accepted`, `Give seconds from ${shortest} to ${longest}.`);
   if (values.listen !== undefined) parseAddress(values.listen);
-  return { values };
+  return { values, place };
 }
 
 function print(text: string): number {

@@ -4,8 +4,9 @@ import { type Connection, withClient } from "../connection.ts";
 import { UserError } from "../errors.ts";
 import { say } from "../terminal.ts";
 import { limitOptions, limitsOf, limitUsage } from "./limits.ts";
+import { logsOf } from "./plans/logs.ts";
 import type { Question } from "./question.ts";
-import { questions } from "./questions.ts";
+import { allQuestions, onDemand, questions } from "./questions.ts";
 import { answerLines, findingLines, thresholdLines } from "./show.ts";
 import { snapshot } from "./snapshot.ts";
 import { allThresholds, parseOverrides } from "./thresholds.ts";
@@ -14,7 +15,11 @@ const usage = `usage: toolkit check [QUESTION…] [options]
 
 Asks the database how it is, and says what is wrong, why, and what to do. It only reads, in a moment, and locks nothing.
 
-${questions.map(({ name, title }) => `  ${name.padEnd(13)} ${title}`).join("\n")}
+${listOf(questions)}
+
+Asked by name only, for it reads the end of the server's log:
+
+${listOf(onDemand)}
 
 ${limitUsage}
   --list                   every threshold with its value, its reason and its source
@@ -23,6 +28,10 @@ ${limitUsage}
 Limits come from --threshold, then --thresholds, then the stack's database:thresholds, then the table that --list shows.
 
 Exit code: 0 nothing is critical, 1 something is, 2 wrong usage.`;
+
+function listOf(some: readonly Question[]): string {
+  return some.map(({ name, title }) => `  ${name.padEnd(13)} ${title}`).join("\n");
+}
 
 const options = {
   ...limitOptions,
@@ -52,7 +61,7 @@ export async function command(argv: string[], connection: Connection, context: C
     say(usage);
     return 0;
   }
-  const asked = chosen(positionals);
+  const asked = chosen(positionals, values.list ? allQuestions : questions);
   const limits = await limitsOf(values, context);
   if (values.list) {
     const listed = allThresholds(asked).map((one) => ({ ...one, value: limits[one.name] ?? one.value }));
@@ -60,7 +69,7 @@ export async function command(argv: string[], connection: Connection, context: C
     return 0;
   }
   const taken = await withClient(connection, { applicationName: "check" }, (client) =>
-    snapshot(client, { limits, ask: asked }),
+    snapshot(client, { limits, ask: asked, logs: logsOf(context.backup) }),
   );
   const critical = taken.findings.some(({ severity }) => severity === "critical");
   if (values.json) print([JSON.stringify(taken, null, 2)]);
@@ -78,13 +87,13 @@ function print(lines: string[]): void {
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 
-function chosen(names: string[]): Question[] {
-  if (names.length === 0) return questions;
-  const unknown = names.filter((name) => !questions.some((question) => question.name === name));
+function chosen(names: string[], otherwise = questions): Question[] {
+  if (names.length === 0) return otherwise;
+  const unknown = names.filter((name) => !allQuestions.some((question) => question.name === name));
   if (unknown.length > 0)
     throw new UserError(`there is no question ${unknown.join(", ")}`, {
-      fix: `Use some of ${questions.map(({ name }) => name).join(", ")}.`,
+      fix: `Use some of ${allQuestions.map(({ name }) => name).join(", ")}.`,
       exitCode: 2,
     });
-  return questions.filter(({ name }) => names.includes(name));
+  return allQuestions.filter(({ name }) => names.includes(name));
 }

@@ -1,3 +1,4 @@
+import type { Queryable } from "../queryable.ts";
 import type { Database } from "./database.ts";
 import type { Finding } from "./question.ts";
 import { families } from "./tables.ts";
@@ -9,14 +10,24 @@ export interface BareKey {
   columns: string[];
 }
 
-/** Foreign keys of tables of at least so many rows whose columns begin no index. */
-export async function bareKeys(database: Database, leastRows: number): Promise<BareKey[]> {
-  const { rows } = await database.query<BareKey & { numbers: number[] }>(`
+/** A foreign key, with the numbers of its columns. */
+export interface ForeignKey extends BareKey {
+  numbers: number[];
+}
+
+/** Reads every foreign key; those of partitions are their parents'. */
+export async function readForeignKeys(client: Queryable): Promise<ForeignKey[]> {
+  const { rows } = await client.query<ForeignKey>(`
     select k.conname as name, k.conrelid as "table", to_jsonb(k.conkey) as numbers,
            (select jsonb_agg(a.attname order by u.n) from unnest(k.conkey) with ordinality u (attnum, n)
             join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum) as columns
     from pg_constraint k
     where k.contype = 'f' and k.conparentid = 0`);
+  return rows;
+}
+
+/** Foreign keys of tables of at least so many rows whose columns begin no index. */
+export async function bareKeys(database: Database, leastRows: number): Promise<BareKey[]> {
   const rowsOf = new Map(
     families(await database.tables()).map(({ table, members }) => [
       table.oid,
@@ -24,7 +35,7 @@ export async function bareKeys(database: Database, leastRows: number): Promise<B
     ]),
   );
   const usable = (await database.indexes()).filter((index) => index.valid && index.predicate === "");
-  return rows
+  return (await database.foreignKeys())
     .filter(({ table }) => (rowsOf.get(table) ?? -1) >= leastRows)
     .filter(
       ({ table, numbers }) =>

@@ -52,9 +52,10 @@ export const partitions = question<Row, "aheadDays" | "criticalDays" | "defaultR
         where granted and mode = 'AccessExclusiveLock' and locktype = 'relation' and pid <> pg_backend_pid()
           and database = (select oid from pg_database where datname = current_database())
       ),
-      bounds as (
-        select i.inhparent as parent, c.oid,
-               substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \\(''([^'']*)''\\)$') as until
+      bounds as materialized (
+        select i.inhparent as parent,
+               max(nullif(split_part(split_part(pg_get_expr(c.relpartbound, c.oid), 'TO (''', 2), '''', 1), '')::timestamptz)
+                 as until
         from pg_inherits i
         join pg_class c on c.oid = i.inhrelid
         join pg_partitioned_table p on p.partrelid = i.inhparent
@@ -62,6 +63,7 @@ export const partitions = question<Row, "aheadDays" | "criticalDays" | "defaultR
         where p.partstrat = 'r' and p.partnatts = 1 and c.oid <> p.partdefid
           and a.atttypid in ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
           and c.oid not in (select relation from altered)
+        group by i.inhparent
       )
       select format('%I.%I', n.nspname, t.relname) as object,
              (select count(*)::int from pg_inherits where inhparent = t.oid) as partitions,
@@ -77,8 +79,7 @@ export const partitions = question<Row, "aheadDays" | "criticalDays" | "defaultR
       from pg_partitioned_table p
       join pg_class t on t.oid = p.partrelid
       join pg_namespace n on n.oid = t.relnamespace
-      left join (select parent, max(until::timestamptz) as until from bounds
-                 where until is not null group by parent) b on b.parent = p.partrelid
+      left join bounds b on b.parent = p.partrelid
       where n.nspname !~ '^pg_' and n.nspname <> 'monitoring'
       order by 1`);
     const findings = found.flatMap((row) => [...ahead(row, limits), ...fallen(row, limits)]);

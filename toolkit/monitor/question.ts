@@ -58,6 +58,8 @@ export interface Question<Row extends object = object, Names extends string = st
   thresholds: Record<Names, Threshold>;
   /** @param limits the value of each threshold, in its unit */
   ask(database: Database, limits: Record<Names, number>): Promise<Answer<Row>>;
+  /** Its rows as lines for a terminal, where a table of their figures does not show them. */
+  lines?(rows: readonly Row[]): string[];
 }
 
 /** Keeps the names of a question's thresholds and the type of its rows. */

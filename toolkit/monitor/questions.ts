@@ -6,6 +6,7 @@ import { deadTuples } from "./deadTuples.ts";
 import { indexUsage } from "./indexUsage.ts";
 import { locks } from "./locks.ts";
 import { partitions } from "./partitions.ts";
+import { queryPlans } from "./queryPlans.ts";
 import type { Question } from "./question.ts";
 import { replication } from "./replication.ts";
 import { sequences } from "./sequences.ts";
@@ -16,8 +17,14 @@ import { tableHealth } from "./tableHealth.ts";
 import { transactions } from "./transactions.ts";
 import { wraparound } from "./wraparound.ts";
 
-/** Every question, in the order in which they are shown: what may stop the work first. */
+/** Every question of a snapshot, in the order in which they are shown: what may stop the work first. */
 export const questions: Question[] = [
   ...[locks, transactions, connections, replication, wraparound, sequences, partitions, checkpoints, settings],
   ...[slowQueries, tableHealth, deadTuples, bloat, indexUsage, cacheHits, sizes],
 ];
+
+/** Questions that are asked by name only, for they read more than counters. */
+export const onDemand: Question[] = [queryPlans];
+
+/** All of them. */
+export const allQuestions: Question[] = [...questions, ...onDemand];

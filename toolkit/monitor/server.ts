@@ -16,6 +16,8 @@ export interface Server {
   pageBytes: number;
   /** Whether the role sees other users' sessions and statements. */
   seesSessions: boolean;
+  /** Whether it may read pg_statistic itself, and not only the view of what it may select. */
+  readsStatistics: boolean;
 }
 
 /** What a role without pg_read_all_stats is told, where it matters. */
@@ -33,7 +35,8 @@ export async function readServer(client: Queryable): Promise<Server> {
            to_char(pg_stat_get_db_stat_reset_time(oid) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
              as "statisticsSince",
            current_setting('block_size')::int as "pageBytes",
-           pg_has_role('pg_read_all_stats', 'usage') as "seesSessions"
+           pg_has_role('pg_read_all_stats', 'usage') as "seesSessions",
+           has_table_privilege('pg_catalog.pg_statistic', 'select') as "readsStatistics"
     from pg_database where datname = current_database()`);
   return rows[0]!;
 }

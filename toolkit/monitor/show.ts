@@ -21,14 +21,18 @@ const colours: Record<Severity, Parameters<typeof style>[0]> = { critical: "red"
 
 /** The answers, each as a table under its question, as lines. */
 export function answerLines(taken: Snapshot, asked: readonly Question[]): string[] {
-  return asked.flatMap(({ name, title }) => {
+  return asked.flatMap(({ name, title, lines }) => {
     const answer = taken.answers[name]!;
-    return [`${title}  (${name})`, ...tableOf(answer).map((line) => `  ${line}`), ""];
+    const body = lines && answer.rows.length > 0 ? [...lines(answer.rows), ...noteOf(answer)] : tableOf(answer);
+    return [`${title}  (${name})`, ...body.map((line) => `  ${line}`), ""];
   });
 }
 
-function tableOf({ rows, unavailable }: Answer): string[] {
-  const note = unavailable ? [`not known: ${unavailable}`] : [];
+const noteOf = ({ unavailable }: Answer) => (unavailable ? [`not known: ${unavailable}`] : []);
+
+function tableOf(answer: Answer): string[] {
+  const { rows } = answer;
+  const note = noteOf(answer);
   const columns = Object.keys(rows[0] ?? {});
   if (columns.length === 0) return note.length > 0 ? note : ["nothing"];
   const shown = rows.slice(0, shownRows).map((row) => columns.map((column) => cell(column, (row as never)[column])));

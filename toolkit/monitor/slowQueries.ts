@@ -22,7 +22,8 @@ interface Row {
 
 type Names = "meanMilliseconds" | "calls" | "timePercent" | "temporaryBytes";
 
-const shown = 20;
+/** How many statements are told. */
+export const shown = 20;
 
 /** The statements that take most of the time, as pg_stat_statements counts them in this database. */
 export const slowQueries = question<Row, Names>({
@@ -67,7 +68,9 @@ export const slowQueries = question<Row, Names>({
 });
 
 /** Whether the statements are counted here, in which schema, and whether the log gets the plans of slow ones. */
-async function lookUp(database: Database): Promise<{ schema: string; explains: boolean } | { unavailable: string }> {
+export async function lookUp(
+  database: Database,
+): Promise<{ schema: string; explains: boolean } | { unavailable: string }> {
   // A role may not see what is preloaded; auto_explain's settings exist where it is.
   const { rows } = await database.query<{
     schema: string | null;
@@ -132,7 +135,7 @@ function findingOf(row: Row, limits: Record<Names, number>, explains: boolean): 
       what: `A statement takes ${row.meanMilliseconds.toFixed(1)} ms on average in ${things(row.calls, "call")}, ${percent(row.timePercent)} of all time${spilled}: ${row.query}`,
       why: `It returns ${count(row.rowsPerCall)} rows a call, and ${percent(row.hitPercent)} of its pages came from the cache.`,
       fix: explains
-        ? "auto_explain is on: the server's log holds its plans. Look there for a sequential scan or a sort on disk."
+        ? "auto_explain is on: `toolkit check query-plans` reads its plans out of the server's log, and tells what to do."
         : "explain (analyze, buffers) it with real values; to get the plans of slow calls into the log, add auto_explain to session_preload_libraries and set auto_explain.log_min_duration (it is off).",
     },
   ];

@@ -1,6 +1,7 @@
 import { messageOf } from "../errors.ts";
 import type { Queryable } from "../queryable.ts";
 import { type Database, lookAt } from "./database.ts";
+import type { LogSource } from "./plans/logSource.ts";
 import { type Answer, type Finding, limitsOf, type Question, type Severity } from "./question.ts";
 import { questions } from "./questions.ts";
 import type { Server } from "./server.ts";
@@ -26,6 +27,11 @@ export interface Snapshot {
 
 const urgency: Severity[] = ["critical", "warning", "notice"];
 
+/** The order of findings: the most urgent first. */
+export function bySeverity(one: NamedFinding, other: NamedFinding): number {
+  return urgency.indexOf(one.severity) - urgency.indexOf(other.severity);
+}
+
 // One transaction that only reads: its settings end with it, also behind a pool that hands sessions on. A lock is never
 // waited for, nothing runs long, and catalog queries are not compiled. All names are pg_catalog's, whatever else there is.
 const begin = `
@@ -38,17 +44,18 @@ const begin = `
  * the same. A dozen and a half statements, however many tables there are; no table is locked or read.
  * @param client a session that is not in a transaction
  * @param options.limits values that replace thresholds, as checked by `checkOverrides`
+ * @param options.logs where the server's log may be, for questions that read it
  * @throws when the session itself fails
  */
 export async function snapshot(
   client: Queryable,
-  options: { limits?: Overrides; ask?: readonly Question[] } = {},
+  options: { limits?: Overrides; ask?: readonly Question[]; logs?: readonly LogSource[] } = {},
 ): Promise<Snapshot> {
   const started = performance.now();
   const takenAt = new Date().toISOString();
   await client.query(begin);
   try {
-    const database = await lookAt(client);
+    const database = await lookAt(client, options.logs);
     const answers: Record<string, Answer> = {};
     const findings: NamedFinding[] = [];
     for (const question of options.ask ?? questions) {
@@ -56,7 +63,7 @@ export async function snapshot(
       answers[question.name] = answer;
       findings.push(...answer.findings.map((finding) => ({ question: question.name, ...finding })));
     }
-    findings.sort((one, other) => urgency.indexOf(one.severity) - urgency.indexOf(other.severity));
+    findings.sort(bySeverity);
     const milliseconds = Math.round((performance.now() - started) * 10) / 10;
     return { takenAt, milliseconds, server: database.server, answers, findings };
   } finally {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { messageOf, UserError } from "../errors.ts";
 import type { Question, Threshold } from "./question.ts";
-import { questions } from "./questions.ts";
+import { allQuestions } from "./questions.ts";
 
 /** Values that replace those of thresholds, by full name: {"connections.usedPercent": 70}. */
 export type Overrides = Record<string, number>;
@@ -12,7 +12,7 @@ export interface NamedThreshold extends Threshold {
 }
 
 /** Every threshold of the questions, by full name. */
-export function allThresholds(of: readonly Question[] = questions): NamedThreshold[] {
+export function allThresholds(of: readonly Question[] = allQuestions): NamedThreshold[] {
   return of.flatMap((question) =>
     Object.entries(question.thresholds).map(([name, threshold]) => ({
       name: `${question.name}.${name}`,

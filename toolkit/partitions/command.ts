@@ -104,7 +104,7 @@ async function perform(
         const data = await summaryStaleness(client);
         const lines = data.map(
           (each) =>
-            `${each.name}  refreshed ${each.refreshedAt?.toISOString() ?? "at an unknown time"}, ${each.waiting ?? "an unknown number of"} changes wait`,
+            `${each.name}  ${each.refreshedAt ? `refreshed ${each.refreshedAt.toISOString()}` : "never refreshed"}, ${each.waiting} changes wait${each.staleSince ? `, the first since ${each.staleSince.toISOString()}` : ""}`,
         );
         return { data, lines };
       });

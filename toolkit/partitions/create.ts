@@ -1,4 +1,5 @@
 import pg from "pg";
+import { announceLike } from "../cache/newPartitions.ts";
 import { UserError } from "../errors.ts";
 import type { Missing } from "./missing.ts";
 import { type Session, withinLockTimeout } from "./session.ts";
@@ -15,12 +16,13 @@ export function forValues({ fromBound, toBound }: Bounds): string {
 }
 
 /**
- * SQL that makes a table of the parent's columns, keys and indexes, to be attached. Without identity: PostgreSQL 17
- * takes no such table, and a partition's numbers come from its parent.
+ * SQL that makes a table of the parent's columns, keys and indexes, to be attached, which announces its changes if the
+ * parent does. Without identity: PostgreSQL 17 takes no such table, and a partition's numbers come from its parent.
  * @param sql schema and name as SQL writes them
  */
 export function standalone({ sql: parent, owner }: PartitionedTable, sql: string): string {
   return `create table ${sql} (like ${parent} including all excluding identity);
+    ${announceLike(parent, sql)}
     ${owner ? `alter table ${sql} owner to ${owner};` : ""}`;
 }
 

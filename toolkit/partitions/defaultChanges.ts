@@ -18,7 +18,14 @@ export async function keyOf(client: pg.ClientBase, { oid, column }: PartitionedT
   return rows[0]?.columns ?? [];
 }
 
-/** A function that makes one change in the copy that it belongs to, and one that makes those that are noted. */
+/** A condition that holds for the rows of one copy. @param value the row's value of the column, as SQL */
+export function belongs(table: PartitionedTable, copies: readonly Copy[], copy: Copy, value: string): string {
+  if (copy.fromBound !== null) return within(table, copy as Bounds, value);
+  const others = copies.filter(({ fromBound }) => fromBound !== null) as Bounds[];
+  return `not (${others.map((other) => within(table, other, value)).join(" or ") || "false"})`;
+}
+
+/** A function that makes one change in the copy that it belongs to, and one that makes a portion of those that are noted. */
 export function applyFunctions(
   table: PartitionedTable,
   defaultPartition: Partition,
@@ -26,7 +33,7 @@ export function applyFunctions(
   columns: string[],
   key: string[],
 ): string {
-  const { apply, drain, changes } = namesFor(defaultPartition);
+  const { apply } = namesFor(defaultPartition);
   const column = quoted(table.column);
   const values = columns.map((name) => `(r).${name}`).join(", ");
   // Without a key, the rows that look the same are the same: any one of them goes. So it is where rows without a date are.
@@ -56,16 +63,66 @@ export function applyFunctions(
       ${change(copies.at(-1)!)}
     end
     $apply$;
+    ${drainFunction(table, defaultPartition, copies, columns, key)}`;
+}
+
+/**
+ * What is left of a portion is made at once, for all rows of it: a row that changed a hundred times meanwhile is removed
+ * and put in once. So writers that change the same rows over and over do not outrun it. The order of rows that do not
+ * touch does not matter, for every portion is a beginning of what was noted and ends with the same rows.
+ */
+function drainFunction(
+  table: PartitionedTable,
+  defaultPartition: Partition,
+  copies: Copy[],
+  columns: string[],
+  key: string[],
+): string {
+  const { drain, changes } = namesFor(defaultPartition);
+  const column = quoted(table.column);
+  const text = `row(${columns.join(", ")})::text`;
+  const ofCopy = (copy: Copy) => belongs(table, copies, copy, `r.${column}`);
+  const byKey = (copy: Copy) => `
+      delete from ${copySql(copy)} c using unnest(gone) r
+      where ${ofCopy(copy)} and ${key.map((name) => `c.${name} = r.${name}`).join(" and ")};`;
+  // Without a key as many rows go as look so.
+  const byLooks = (copy: Copy) => `
+      if exists (select from unnest(gone) r where ${ofCopy(copy)}) then
+        delete from ${copySql(copy)} where ctid = any (array(
+          select ctid
+          from (select ctid, ${text} as looks, row_number() over (partition by ${text}) as number from ${copySql(copy)}
+                where ${column} is null or ${column} in (select r.${column} from unnest(gone) r)) as present
+          join (select ${text} as looks, row_number() over (partition by ${text}) as number from unnest(gone) r
+                where ${ofCopy(copy)}) as removed using (looks, number)));
+      end if;`;
+  return `
     create function ${drain}(portion integer) returns integer language plpgsql as $drain$
     declare
-      noted record;
-      number integer := 0;
+      number integer;
+      gone ${defaultPartition.sql}[];
+      come ${defaultPartition.sql}[];
     begin
-      for noted in select * from ${changes} order by seq limit portion loop
-        perform ${apply}(noted.removed, noted.changed);
-        delete from ${changes} where seq = noted.seq;
-        number := number + 1;
-      end loop;
+      with taken as (
+        delete from ${changes}
+        where seq in (select seq from ${changes} where changed is distinct from null order by seq limit portion)
+        returning removed, changed
+      ),
+      net as (
+        select (array_agg(changed))[1] as changed, sum(case when removed then -1 else 1 end)::integer as surplus
+        from taken group by changed::text
+      )
+      select (select count(*) from taken),
+             array_agg(changed) filter (where surplus < 0), array_agg(changed) filter (where surplus > 0)
+      into number, gone, come
+      from net cross join lateral generate_series(1, abs(surplus));
+      ${copies.map((copy) => (copy.fromBound !== null && key.length > 0 ? byKey(copy) : byLooks(copy))).join("")}
+      ${copies
+        .map(
+          (copy) => `
+      insert into ${copySql(copy)} (${columns.join(", ")})
+      select ${columns.join(", ")} from unnest(come) r where ${ofCopy(copy)};`,
+        )
+        .join("")}
       return number;
     end
     $drain$;`;

@@ -1,6 +1,6 @@
 import pg from "pg";
 import { type Bounds, foreignKeys, standalone, within } from "./create.ts";
-import { applyFunctions, keyOf, triggerFunction } from "./defaultChanges.ts";
+import { applyFunctions, belongs, keyOf, triggerFunction } from "./defaultChanges.ts";
 import type { Needed } from "./defaultRows.ts";
 import { inTransaction, type Session, withinLockTimeout } from "./session.ts";
 import { columnsOf, type Partition, type PartitionedTable } from "./tables.ts";
@@ -130,11 +130,7 @@ export async function copyRows(session: Session, emptying: Emptying, copy: Copy)
   const { table, defaultPartition, copies } = emptying;
   const { changes } = namesFor(defaultPartition);
   const columns = (await columnsOf(client, table.oid)).join(", ");
-  const others = copies.filter(({ fromBound }) => fromBound !== null) as Bounds[];
-  const mine = (value: string) =>
-    copy.fromBound === null
-      ? `not (${others.map((other) => within(table, other, value)).join(" or ") || "false"})`
-      : within(table, copy as Bounds, value);
+  const mine = (value: string) => belongs(table, copies, copy, value);
   const column = quoted(table.column);
   return inTransaction(
     client,

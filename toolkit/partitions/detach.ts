@@ -10,6 +10,7 @@ import type { PartitionedTable } from "./tables.ts";
 export async function detachPartition(session: Session, table: PartitionedTable, partition: string): Promise<void> {
   const { client } = session;
   const name = `detaching ${partition}`;
+  if ((await attachment(client, table, partition)) === "none") return;
   if (await hasDefault(client, table)) {
     await withinLockTimeout(session, name, () =>
       client.query(`alter table ${table.sql} detach partition ${partition}`),

@@ -9,10 +9,10 @@ import type { Policy } from "./policy.ts";
 import { inTransaction, type Session, withinLockTimeout } from "./session.ts";
 import { columnsOf, type PartitionedTable, readPartitions } from "./tables.ts";
 
-// 2,000 changes are brought over in about 100 ms. With fewer than 200 left, writers are asked to wait for them; and in any
-// case after so many portions as bring over what was written while the rows were copied.
-const [portion, fewChanges, freePasses] = [2_000, 200, 100];
-/** Milliseconds that writers wait at most, at a time, where they change rows faster than these can be copied. */
+// Changes that are brought over in one transaction: few at first, and twice as many each time while it takes less than
+// `longPass` milliseconds. Nobody waits for it, and of more changes more are of the same rows.
+const [fewChanges, mostChanges, longPass] = [2_000, 64_000, 1_000];
+/** Milliseconds after which no more portions are brought over while writers wait: they go on, and wait again later. */
 const longestWait = 2_000;
 
 /**
@@ -102,11 +102,20 @@ async function mirror(session: Session, emptying: Emptying, deadline: number): P
   const { client, lockTimeout } = session;
   const { defaultPartition, copies } = emptying;
   const { drain } = namesFor(defaultPartition);
+  let portion = fewChanges;
   const bringOver = async () => (await client.query(`select ${drain}($1) as drained`, [portion])).rows[0].drained;
   let wait = lockTimeout;
-  for (let pass = 1; Date.now() < deadline; pass++) {
+  let behind = Number.POSITIVE_INFINITY;
+  while (Date.now() < deadline) {
     if (await truncated(session, emptying)) return false;
-    if (pass <= freePasses && (await inTransaction(client, bringOver)) >= fewChanges) continue;
+    const started = Date.now();
+    if ((await inTransaction(client, bringOver)) === portion) {
+      const before = behind;
+      behind = await noted(session, emptying);
+      const grows = Date.now() - started < longPass && portion < mostChanges;
+      if (grows) portion *= 2;
+      if (grows || behind < before) continue;
+    }
     const outcome = await withinLockTimeout(session, `mirroring ${defaultPartition.sql}`, async () => {
       await client.query(`lock table ${defaultPartition.sql} in share row exclusive mode`);
       if (await truncated(session, emptying)) return "truncated";
@@ -129,6 +138,13 @@ async function mirror(session: Session, emptying: Emptying, deadline: number): P
     return true;
   }
   throw outOfPatience(session, emptying.table, "its rows change faster than they can be copied");
+}
+
+/** About how many changes are noted and not brought over. */
+async function noted({ client }: Session, { defaultPartition }: Emptying): Promise<number> {
+  const { changes } = namesFor(defaultPartition);
+  const { rows } = await client.query(`select coalesce(max(seq) - min(seq) + 1, 0)::float8 as number from ${changes}`);
+  return rows[0].number;
 }
 
 function outOfPatience({ patience }: Session, { sql }: PartitionedTable, why: string): UserError {

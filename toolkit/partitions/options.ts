@@ -12,8 +12,9 @@ export const usage = `usage: toolkit partitions [status | ensure | repair | reta
 
 Looks after tables that are partitioned by a range of one date or time. status finds what is missing, full or expired;
 ensure makes partitions ahead; repair fills gaps and gives the rows of a default partition partitions of their own;
-retain detaches what is older than the policy allows, and archives, drops or keeps it; restore brings an archive back;
-prune proves that queries leave partitions out; schedule lets pg_cron ensure; stale tells the age of summaries.
+retain detaches what is older than the policy allows, packed months too, and archives, drops or keeps it; restore brings
+an archive back; prune proves that queries leave partitions out; schedule lets pg_cron ensure; stale tells the age of
+summaries.
 
   --interval UNIT     month, week or day
   --ahead N           partitions after the present one

@@ -22,6 +22,9 @@ export interface Pruning {
   cases: PruningCase[];
 }
 
+/** Runs some work in a transaction that only reads. */
+type Reading = <T>(work: (client: pg.ClientBase) => Promise<T>) => Promise<T>;
+
 /**
  * Proves that partitions are left out, by EXPLAIN of three queries for one day. Reads only; the join reads the rows of
  * one partition. The join is a nested loop, for no other one can leave partitions out.
@@ -29,17 +32,31 @@ export interface Pruning {
  * @throws UserError when there is nothing to prove on it
  * @see https://www.postgresql.org/docs/current/ddl-partitioning.html#DDL-PARTITION-PRUNING
  */
-export async function provePruning(client: pg.ClientBase, name: string): Promise<Pruning> {
-  const table = (await chooseTables(client, name))[0]!;
-  const { rows } = await client.query<{ from: string; to: string; all: number; within: number }>(
-    `select ${boundSql(table, "from_at")} as from, ${boundSql(table, "to_at")} as to, count(*) over ()::int as all,
+export function provePruning(client: pg.ClientBase, name: string): Promise<Pruning> {
+  return provePruningBy(async (work) => {
+    await client.query("begin read only");
+    try {
+      return await work(client);
+    } finally {
+      await client.query("rollback");
+    }
+  }, name);
+}
+
+/** The same, for a caller that has its own way to begin and to end a transaction. */
+export async function provePruningBy(reading: Reading, name: string): Promise<Pruning> {
+  const table = (await reading((client) => chooseTables(client, name)))[0]!;
+  const { rows } = await reading((client) =>
+    client.query<{ from: string; to: string; all: number; within: number }>(
+      `select ${boundSql(table, "from_at")} as from, ${boundSql(table, "to_at")} as to, count(*) over ()::int as all,
             (select count(*) from pg_partition_tree(oid) where isleaf)::int as within
      from (${partitionsSql}) as partitions where isfinite(from_at) and isfinite(to_at)
      order by rows desc, from_at limit 1`,
-    [table.oid, "UTC"],
+      [table.oid, "UTC"],
+    ),
   );
   const chosen = rows[0];
-  const leaves = await leavesOf(client, table.oid);
+  const leaves = await reading((client) => leavesOf(client, table.oid));
   if (!chosen || leaves.size < 2)
     throw new UserError(`${table.sql} has no partitions to leave out`, {
       why: "Pruning shows only where there are two or more, one of them with both bounds.",
@@ -47,36 +64,42 @@ export async function provePruning(client: pg.ClientBase, name: string): Promise
     });
   const column = pg.escapeIdentifier(table.column);
   const [from, to] = [pg.escapeLiteral(chosen.from), pg.escapeLiteral(chosen.to)];
-  const scans = async (explain: string): Promise<number> => {
+  const scans = async (client: pg.ClientBase, explain: string): Promise<number> => {
     const plan = await client.query(explain);
     return scanned(plan.rows[0]["QUERY PLAN"][0].Plan, leaves).size;
   };
-  const cases: [PruningCase["name"], () => Promise<number>][] = [
+  const cases: [PruningCase["name"], (client: pg.ClientBase) => Promise<number>][] = [
     [
       "static",
-      () => scans(`explain (format json) select from ${table.sql} where ${column} >= ${from} and ${column} < ${to}`),
+      (client) =>
+        scans(
+          client,
+          `explain (format json) select from ${table.sql} where ${column} >= ${from} and ${column} < ${to}`,
+        ),
     ],
     [
       "prepared",
-      async () => {
+      async (client) => {
         await client.query("set local plan_cache_mode to force_generic_plan");
         await client.query(
-          `prepare prove_pruning (${table.type}, ${table.type}) as select from ${table.sql} where ${column} >= $1 and ${column} < $2`,
+          `prepare prove_pruning (${table.type}, ${table.type}) as select from ${table.sql} where ${column} >= $1 and ${column} < $2; savepoint prepared`,
         );
         try {
-          return await scans(`explain (format json) execute prove_pruning (${from}, ${to})`);
+          return await scans(client, `explain (format json) execute prove_pruning (${from}, ${to})`);
         } finally {
-          await client.query("deallocate prove_pruning");
+          // A prepared statement outlasts its transaction, also one that failed.
+          await client.query("rollback to savepoint prepared; deallocate prove_pruning");
         }
       },
     ],
     [
       "join",
-      async () => {
+      async (client) => {
         await client.query(
           "set local enable_hashjoin to off; set local enable_mergejoin to off; set local enable_material to off; set local enable_memoize to off; set local max_parallel_workers_per_gather to 0",
         );
         return scans(
+          client,
           `explain (analyze, timing off, format json)
            select from (select ${from}::${table.type} as day offset 0) as wanted join ${table.sql} as t on t.${column} = wanted.day`,
         );
@@ -85,13 +108,8 @@ export async function provePruning(client: pg.ClientBase, name: string): Promise
   ];
   const found: PruningCase[] = [];
   for (const [caseName, ask] of cases) {
-    await client.query("begin read only");
-    try {
-      const number = await ask();
-      found.push({ name: caseName, scanned: number, pruned: number <= chosen.within });
-    } finally {
-      await client.query("rollback");
-    }
+    const number = await reading(ask);
+    found.push({ name: caseName, scanned: number, pruned: number <= chosen.within });
   }
   return { table: table.sql, partitions: leaves.size, cases: found };
 }

@@ -1,10 +1,11 @@
 import pg from "pg";
+import { expirePacked } from "../compress/expire.ts";
 import type { Connection } from "../connection.ts";
 import { archiveTable, type Format } from "./archive.ts";
 import { detachPartition } from "./detach.ts";
 import type { EnsureOptions } from "./ensure.ts";
 import { type Expired, ensureExpired, findExpired, findUnfinished } from "./expired.ts";
-import { refusePacked } from "./packed.ts";
+import { besidesLate, type ExpiredMonths, findExpiredMonths, refusePacked } from "./packed.ts";
 import { policyOf } from "./policy.ts";
 import { type Session, withinLockTimeout, withSession } from "./session.ts";
 import { chooseTables, columnsOf, type PartitionedTable } from "./tables.ts";
@@ -14,6 +15,8 @@ export interface RetainOptions extends EnsureOptions {
   directory?: string;
   /** csv (the default) outlives PostgreSQL's versions; binary is faster. */
   format?: Format;
+  /** Only packed months, and what an earlier run has begun. */
+  packedOnly?: boolean;
 }
 
 /** What became of the expired partitions of one table. */
@@ -25,8 +28,8 @@ export interface Retained {
 const defaultDirectory = ".local/archive";
 
 /**
- * Detaches the partitions whose retention is over, and then archives, drops or keeps them in the schema deploy. Killed
- * at any point, the next call goes on; nothing is dropped before its archive was read back.
+ * Detaches the partitions whose retention is over, and then archives, drops or keeps them in the schema deploy; packed
+ * months too. Killed at any point, the next call goes on; nothing is archived and dropped before it was read back.
  */
 export function retainPartitions(connection: Connection, options: RetainOptions = {}): Promise<Retained[]> {
   return withSession(connection, options, async (session) => {
@@ -36,15 +39,21 @@ export function retainPartitions(connection: Connection, options: RetainOptions 
     for (const table of await chooseTables(client, options.table)) {
       const policy = await policyOf(client, table, options.policy);
       if (!policy) continue;
-      const expired = await findExpired(client, table, policy);
+      const { onExpire: action } = policy;
+      const expired = besidesLate(table, await findExpired(client, table, policy));
       await refusePacked(client, table, expired);
+      if (options.packedOnly) expired.length = 0;
+      const packed = await findExpiredMonths(client, table, policy);
       if (options.dryRun) {
-        for (const { sql } of expired) say(`${table.sql}: would ${policy.onExpire} ${sql}`);
-        const plan = expired.map(({ name }) => ({ name, action: policy.onExpire, archive: null }));
+        for (const { name } of packed?.months ?? []) say(`${table.sql}: would ${action} ${name}, which is packed`);
+        for (const { sql } of expired) say(`${table.sql}: would ${action} ${sql}`);
+        const plan = [...(packed?.months ?? []), ...expired].map(({ name }) => ({ name, action, archive: null }));
         done.push({ table: table.sql, expired: plan });
         continue;
       }
       const finished = await finishAll(session, table, options);
+      if (packed) finished.push(...(await retainPacked(session, table, packed, action)));
+      finished.push(...(await finishAll(session, table, options)));
       for (const each of expired) {
         await client.query(
           `insert into deploy.expired_partition
@@ -58,6 +67,19 @@ export function retainPartitions(connection: Connection, options: RetainOptions 
     }
     return done;
   });
+}
+
+/** Takes packed months away. @returns those that are done with: the others are tables in deploy, to be finished. */
+async function retainPacked(
+  { connection, say, lockTimeout, patience }: Session,
+  table: PartitionedTable,
+  { before }: ExpiredMonths,
+  action: Expired["action"],
+): Promise<Retained["expired"]> {
+  const months = await expirePacked(connection, { before, action, say, lockTimeout, patience });
+  if (action !== "drop") return [];
+  for (const { name } of months) say(`${table.sql}: dropped ${name}, which was packed`);
+  return months.map(({ name }) => ({ name, action, archive: null }));
 }
 
 async function finishAll(session: Session, table: PartitionedTable, options: RetainOptions) {

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { UserError } from "../errors.ts";
+import { messageOf, UserError } from "../errors.ts";
 import { missingSql, nameSql } from "./missing.ts";
 import { ensurePolicies } from "./policy.ts";
 
@@ -59,40 +59,76 @@ export const procedureSql = `
   $procedure$`;
 
 /**
- * Lets pg_cron make partitions ahead, or no longer.
+ * Lets pg_cron make partitions ahead, or no longer. Each user has jobs of its own: who asks sees, replaces and removes none
+ * of another's.
  * @returns what is scheduled afterwards
- * @throws UserError where the extension is missing, with what allows it
+ * @throws UserError where the extension or a right is missing, or for times that pg_cron does not take
+ * @see https://github.com/citusdata/pg_cron
  */
 export async function schedule(
   client: pg.ClientBase,
   action: { schedule: string } | "remove" | "show",
 ): Promise<Job[]> {
   await requireCron(client);
-  if (action === "remove")
-    await client.query(
-      "select cron.unschedule(jobid) from cron.job where jobname = $1 and database = current_database()",
-      [jobName],
-    );
-  else if (action !== "show") {
+  if (typeof action === "object") {
     await ensurePolicies(client);
     await client.query(procedureSql);
-    await client.query("select cron.schedule($1, $2, $3)", [jobName, action.schedule, jobCommand]);
   }
-  const { rows } = await client.query<Job>(
-    `select jobid::text, schedule, command, active from cron.job
-     where jobname = $1 and database = current_database() order by jobid`,
-    [jobName],
-  );
-  return rows;
+  return asLoginUser(client, async () => {
+    if (action === "remove")
+      await client.query(
+        "select cron.unschedule(jobid) from cron.job where jobname = $1 and database = current_database()",
+        [jobName],
+      );
+    else if (action !== "show")
+      await client
+        .query("select cron.schedule($1, $2, $3)", [jobName, action.schedule, jobCommand])
+        .catch(explainTimes(action.schedule));
+    const { rows } = await client.query<Job>(
+      `select jobid::text, schedule, command, active from cron.job
+       where jobname = $1 and database = current_database() order by jobid`,
+      [jobName],
+    );
+    return rows;
+  });
 }
 
+/**
+ * pg_cron logs in as whoever made a job. A user that becomes another role at login, as a migrator becomes the owner, has
+ * to make it as itself: that role may not log in, and the job would fail each time.
+ */
+async function asLoginUser<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
+  await client.query("set role none");
+  try {
+    return await work();
+  } finally {
+    await client.query("reset role");
+  }
+}
+
+const explainTimes = (times: string) => (error: unknown) => {
+  if (!messageOf(error).startsWith("invalid schedule")) throw error;
+  throw new UserError(`pg_cron does not understand the times "${times}"`, {
+    fix: `Write them as cron does, in GMT, like "${defaultSchedule}".`,
+    exitCode: 2,
+    cause: error,
+  });
+};
+
 async function requireCron(client: pg.ClientBase): Promise<void> {
-  const { rows } = await client.query<{ installed: boolean; available: boolean }>(
+  const { rows } = await client.query<{ installed: boolean; available: boolean; permitted: boolean; login: string }>(
     `select exists (select from pg_extension where extname = 'pg_cron') as installed,
-            exists (select from pg_available_extensions where name = 'pg_cron') as available`,
+            exists (select from pg_available_extensions where name = 'pg_cron') as available,
+            coalesce(has_schema_privilege(session_user, to_regnamespace('cron')::oid, 'usage'), false) as permitted,
+            quote_ident(session_user) as login`,
   );
-  const { installed, available } = rows[0]!;
-  if (installed) return;
+  const { installed, available, permitted, login } = rows[0]!;
+  if (installed && permitted) return;
+  if (installed)
+    throw new UserError(`${login} may not use pg_cron`, {
+      why: "Its schema, cron, is closed to others than its owner.",
+      fix: `As the owner of the extension: grant usage on schema cron to ${login};`,
+    });
   throw new UserError("pg_cron is not installed in this database", {
     why: available ? "The server has it, but nobody has created it here." : "This server has no such extension.",
     fix: available

@@ -3,20 +3,20 @@ import type { Queryable } from "../queryable.ts";
 /** How old a summary of prices is. */
 export interface Staleness {
   name: string;
-  /** When it was last brought up to date; null: not since that is noted. */
+  /** When it was last brought up to date; null: not since it is kept by the days that changed. */
   refreshedAt: Date | null;
-  /** Statements that changed prices and are not in it yet; null where nobody notes them for it. */
-  waiting: number | null;
+  /** Statements that changed prices and are not in it yet. */
+  waiting: number;
+  /** When the first of them ended; null where there is none. */
+  staleSince: Date | null;
 }
 
-/** Tells how stale each summary is that derives from prices; nothing of a database whose schema has none. */
+/** Tells how stale each summary is that derives from prices; nothing of a database whose schema does not tell it. */
 export async function summaryStaleness(client: Queryable): Promise<Staleness[]> {
-  const { rows: found } = await client.query("select to_regclass('summary_refresh') is not null as kept");
-  if (!found[0].kept) return [];
+  const { rows: found } = await client.query("select to_regclass('summary_staleness') is not null as told");
+  if (!found[0].told) return [];
   const { rows } = await client.query<Staleness>(
-    `select name, refreshed_at as "refreshedAt",
-            case name when 'daily_market_summary' then (select count(*)::int from summary_change) end as waiting
-     from summary_refresh order by name`,
+    `select name, refreshed_at as "refreshedAt", waiting, stale_since as "staleSince" from summary_staleness order by name`,
   );
   return rows;
 }

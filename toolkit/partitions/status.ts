@@ -5,6 +5,7 @@ import { rowsInDefault } from "./defaultRows.ts";
 import { withoutPolicy } from "./ensure.ts";
 import { findExpired } from "./expired.ts";
 import { findMissing, longestGap, runs } from "./missing.ts";
+import { besidesLate, findExpiredMonths } from "./packed.ts";
 import { type KnownPolicy, type Policy, policyOf } from "./policy.ts";
 import { chooseTables, type Partition, type PartitionedTable, readPartitions } from "./tables.ts";
 
@@ -97,11 +98,12 @@ async function look(client: pg.ClientBase, table: PartitionedTable, policy: Know
         `toolkit partitions repair ${table.sql}`,
       );
   }
-  row.expired = (await findExpired(client, table, policy)).length;
+  const packed = (await findExpiredMonths(client, table, policy))?.months ?? [];
+  row.expired = besidesLate(table, await findExpired(client, table, policy)).length + packed.length;
   if (row.expired > 0)
     find(
       "notice",
-      `${row.expired} partitions are older than ${policy.retention}.`,
+      `${row.expired} partitions${packed.length > 0 ? " and packed months" : ""} are older than ${policy.retention}.`,
       `The policy is to ${policy.onExpire} them.`,
       `toolkit partitions retain ${table.sql}`,
     );

@@ -1,8 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { messageOf, UserError } from "../errors.ts";
-import { median } from "../statistics.ts";
+import { median, spread } from "../statistics.ts";
 import { limits } from "./limits.ts";
-import { spread } from "./samples.ts";
 
 /** The form of the stored result; a change that readers notice raises it. */
 export const formatVersion = 1;
@@ -28,11 +27,19 @@ export function compareRuns(before: readonly number[], now: readonly number[]): 
   return { ratio, band, change };
 }
 
+/** What an earlier run measured. */
+export interface Baseline {
+  /** Whether through a connection pooler. */
+  pooled: boolean;
+  /** By the name of the query. */
+  times: Map<string, number[]>;
+}
+
 /**
- * Reads the times of a stored result, by the name of the query.
+ * Reads the times of a stored result.
  * @throws UserError with exit code 2 when the file is none, or of another form
  */
-export async function readBaseline(path: string): Promise<Map<string, number[]>> {
+export async function readBaseline(path: string): Promise<Baseline> {
   const refuse = (why: string) =>
     new UserError(`${path} is no stored result of the performance test`, {
       why,
@@ -45,14 +52,19 @@ export async function readBaseline(path: string): Promise<Map<string, number[]>>
   } catch (error) {
     throw refuse(`${messageOf(error)}.`);
   }
-  const { version, checks } = (found ?? {}) as { version?: unknown; checks?: unknown };
+  const { version, load, checks } = (found ?? {}) as {
+    version?: unknown;
+    load?: { pooled?: unknown };
+    checks?: unknown;
+  };
   if (version !== formatVersion || !Array.isArray(checks)) throw refuse(`It is not of version ${formatVersion}.`);
   const rows = checks.find(({ name }) => name === "times")?.rows ?? [];
-  return new Map(
+  const times = new Map<string, number[]>(
     rows.flatMap(({ subject, figures }: { subject: string; figures: { relative?: unknown } }) =>
-      isSeries(figures.relative) ? [[subject, figures.relative]] : [],
+      isSeries(figures.relative) ? [[subject, figures.relative] as const] : [],
     ),
   );
+  return { pooled: load?.pooled === true, times };
 }
 
 const isSeries = (value: unknown): value is number[] =>

@@ -1,8 +1,9 @@
-import type pg from "pg";
 import type { Connection } from "../connection.ts";
 import { messageOf, UserError } from "../errors.ts";
 import type { AnyQuery } from "../queries/index.ts";
 import type { Given, OptionTable } from "../queries/options.ts";
+import type { Baseline } from "./baseline.ts";
+import type { Read } from "./session.ts";
 
 /** skipped: there was nothing to judge, and `said` tells why. */
 export type Verdict = "passed" | "failed" | "skipped";
@@ -25,16 +26,17 @@ export interface Sampled {
 
 /** What every check works with. */
 export interface Session {
-  /** It can only read, and each of its statements has a time limit. */
-  client: pg.Client;
+  /** One session, by transactions that can only read, and in which each statement has a time limit. */
+  read: Read;
+  /** Whether it goes through a connection pooler, which may give each transaction another session. */
+  pooled: boolean;
   connection: Connection;
   /** Milliseconds after which the server ends a statement. */
   statementTimeout: number;
   /** The most connections that are opened at once. */
   connections: number;
   queries: Sampled[];
-  /** What earlier runs measured, by the name of the query. */
-  baseline: Map<string, number[]> | undefined;
+  baseline: Baseline | undefined;
 }
 
 /** One check of a database. It reads only. */

@@ -13,6 +13,7 @@ const [defaultDuration, defaultConnections] = [20, 8];
 const usage = `usage: toolkit test performance [options]
 
 Tests the performance of a database, changing nothing: it only reads, and no statement takes longer than ten seconds.
+Behind PgBouncer or another pooler it leaves nothing in its sessions: every query is a transaction of its own.
 
 ${checks.map(({ name, title, needsQueries }) => `  ${name.padEnd(11)} ${title}${needsQueries ? "" : " *"}`).join("\n")}
 

@@ -15,8 +15,9 @@ export const indexes: Check = {
 };
 
 /** All indexes of the database; one that somebody builds right now is not yet wrong. */
-async function validity({ client }: Session): Promise<Row> {
-  const { rows } = await client.query<{ all: number; invalid: string[] }>(`
+async function validity({ read }: Session): Promise<Row> {
+  const { rows } = await read((client) =>
+    client.query<{ all: number; invalid: string[] }>(`
     select count(*)::int as all,
            coalesce(array_agg(format('%I.%I', nspname, c.relname) order by nspname, c.relname)
              filter (where not (indisvalid and indisready) and not exists (
@@ -25,7 +26,8 @@ async function validity({ client }: Session): Promise<Row> {
     from pg_index
     join pg_class c on c.oid = indexrelid
     join pg_namespace n on n.oid = relnamespace
-    where nspname <> 'information_schema' and nspname !~ '^pg_'`);
+    where nspname <> 'information_schema' and nspname !~ '^pg_'`),
+  );
   const { all, invalid } = rows[0]!;
   return {
     subject: "all indexes of the database",
@@ -37,28 +39,30 @@ async function validity({ client }: Session): Promise<Row> {
 
 /** The indexes that queries name in what they expect of their plans, each with the queries that do without it. */
 async function relied(session: Session): Promise<Row[]> {
-  const { client, queries } = session;
+  const { read, queries } = session;
   const doWithout = new Map<string, string[]>();
   for (const { query, options } of queries) {
     for (const index of query.expectation.indexes) doWithout.set(index, doWithout.get(index) ?? []);
     const statement = statementOf(query, options);
     for (const mode of planModes) {
-      const read = await readPlan(client, statement, mode).catch((error) => {
+      const plan = await readPlan(read, statement, mode).catch((error) => {
         // The check of plans tells of a query that takes too long, or that this role may not ask.
         if (["57014", "42501"].includes(error.code)) return undefined;
         throw error;
       });
-      for (const index of read ? unusedIndexes(read, query.expectation) : [])
+      for (const index of plan ? unusedIndexes(plan, query.expectation) : [])
         doWithout.set(index, [...new Set([...doWithout.get(index)!, query.name])]);
     }
   }
-  const { rows } = await client.query<{ name: string; valid: boolean | null; blocks: number }>(
-    `select name, indisvalid and indisready as valid,
+  const { rows } = await read((client) =>
+    client.query<{ name: string; valid: boolean | null; blocks: number }>(
+      `select name, indisvalid and indisready as valid,
             (select coalesce(max(pg_relation_size(relid)), 0) / current_setting('block_size')::int
              from (select relid from pg_partition_tree(indrelid) where isleaf
                    union select indrelid::regclass) as leaves)::int as blocks
      from unnest($1::text[]) as name left join pg_index on indexrelid = to_regclass(quote_ident(name)) order by name`,
-    [[...doWithout.keys()]],
+      [[...doWithout.keys()]],
+    ),
   );
   return rows.map((row) => judged(row, doWithout.get(row.name)!));
 }

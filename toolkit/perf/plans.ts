@@ -1,5 +1,6 @@
 import pg from "pg";
 import type { Expectation } from "../queries/query.ts";
+import type { Read } from "./session.ts";
 
 /** How the planner treats the values of a prepared statement: known, or left open as after several executions. */
 export const planModes = ["force_custom_plan", "force_generic_plan"] as const;
@@ -35,17 +36,18 @@ const largeBlocks = 100;
 
 /** Carries out a statement that reads, by EXPLAIN ANALYZE, and tells what it read. */
 export async function readPlan(
-  client: pg.ClientBase,
+  read: Read,
   { text, values }: { text: string; values: readonly unknown[] },
   mode: (typeof planModes)[number],
 ): Promise<PlanRead> {
-  const root = await explain(client, text, values, mode);
+  const root = await read((client) => explain(client, text, values, mode));
   const executed = nodesOf(root).filter((node) => node["Actual Loops"] > 0);
   const names = (key: "Index Name" | "Relation Name", nodes = executed) => [
     ...new Set(nodes.flatMap((node) => node[key] ?? [])),
   ];
-  const { rows } = await client.query<Pick<PlanRead, "indexes" | "partitions" | "scanned">>(
-    `select array(select distinct root.relname::text
+  const { rows } = await read((client) =>
+    client.query<Pick<PlanRead, "indexes" | "partitions" | "scanned">>(
+      `select array(select distinct root.relname::text
                   from pg_class c join pg_class root on root.oid = coalesce(pg_partition_root(c.oid), c.oid)
                   where c.relname = any ($1::text[]) and c.relkind in ('i', 'I') order by 1) as indexes,
             (select coalesce(max(number), 0)::int
@@ -54,15 +56,16 @@ export async function readPlan(
             array(select relname::text from pg_class
                   where relname = any ($3::text[]) and relkind in ('r', 'm')
                     and pg_relation_size(oid) > $4 * current_setting('block_size')::int order by 1) as scanned`,
-    [
-      names("Index Name"),
-      names("Relation Name"),
-      names(
-        "Relation Name",
-        executed.filter((node) => node["Node Type"] === "Seq Scan"),
-      ),
-      largeBlocks,
-    ],
+      [
+        names("Index Name"),
+        names("Relation Name"),
+        names(
+          "Relation Name",
+          executed.filter((node) => node["Node Type"] === "Seq Scan"),
+        ),
+        largeBlocks,
+      ],
+    ),
   );
   return {
     ...rows[0]!,
@@ -73,12 +76,13 @@ export async function readPlan(
 
 async function explain(client: pg.ClientBase, text: string, values: readonly unknown[], mode: string): Promise<Node> {
   const literals = values.length > 0 ? `(${values.map(literal).join(", ")})` : "";
-  await client.query(`set plan_cache_mode = ${mode}; prepare looked_at as ${text}`);
+  await client.query(`set local plan_cache_mode = ${mode}; prepare looked_at as ${text}; savepoint prepared`);
   try {
     const { rows } = await client.query(`explain (analyze, buffers, format json) execute looked_at ${literals}`);
     return rows[0]["QUERY PLAN"][0].Plan;
   } finally {
-    await client.query("deallocate looked_at; reset plan_cache_mode");
+    // A prepared statement outlasts its transaction, also one that failed.
+    await client.query("rollback to savepoint prepared; deallocate looked_at");
   }
 }
 

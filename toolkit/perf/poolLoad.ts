@@ -6,7 +6,6 @@ import type { Check, Row } from "./check.ts";
 import { findKnee, rampUp, type Step } from "./knee.ts";
 import { limits } from "./limits.ts";
 import { rounded } from "./samples.ts";
-import { readOnly } from "./session.ts";
 
 // What every database can be asked, and hardly feels: a few rows of the catalog, by an index.
 const catalogLookup = {
@@ -21,7 +20,7 @@ export const poolLoad: Check = {
   needsQueries: false,
   share: 0.45,
   async ask(session, seconds) {
-    const { connection, connections, statementTimeout, queries } = session;
+    const { connection, connections, statementTimeout, queries, pooled } = session;
     const small = queries.filter(({ query }) => !query.large).map(({ query, options }) => statementOf(query, options));
     const statements = small.length > 0 ? small : [catalogLookup];
     const pool = createPool(connection, {
@@ -29,30 +28,32 @@ export const poolLoad: Check = {
       max: connections,
       statementTimeout,
       applicationName: "test performance",
+      pgbouncer: pooled,
     });
     const ready = new WeakSet<object>();
     const prepare = async (client: pg.ClientBase) => {
       if (ready.has(client)) return;
       ready.add(client);
-      await client.query(readOnly);
+      await client.query(`set default_transaction_read_only = on; set lock_timeout = '1s'`);
       // As in a session that has run for a while: planned already, by the plan on which it settles.
       await client.query("set plan_cache_mode = force_generic_plan");
       for (const statement of statements) await client.query(statement);
     };
+    // Behind a pooler there is no session to prepare.
+    const ask = (statement: pg.QueryConfig) =>
+      pooled
+        ? pool.transaction((client) => client.query(statement), { readOnly: true })
+        : pool.withClient(async (client) => {
+            await prepare(client);
+            await client.query(statement);
+          });
     try {
-      await Promise.all(Array.from({ length: connections }, () => pool.withClient(prepare)));
+      await Promise.all(Array.from({ length: connections }, () => ask(statements[0]!)));
       const ramp = rampUp(connections);
       const steps: Measured[] = [];
       for (const concurrency of ramp)
-        steps.push(
-          await offer(concurrency, seconds / ramp.length, (n) =>
-            pool.withClient(async (client) => {
-              await prepare(client);
-              await client.query(statements[n % statements.length]!);
-            }),
-          ),
-        );
-      return rowsOf(steps, small.length > 0);
+        steps.push(await offer(concurrency, seconds / ramp.length, (n) => ask(statements[n % statements.length]!)));
+      return rowsOf(steps, small.length > 0, pooled);
     } finally {
       await pool.end({ timeout: statementTimeout });
     }
@@ -94,7 +95,7 @@ async function offer(
   return { concurrency, perSecond, p50, p95, failed: failures.length, firstFailure: failures[0] };
 }
 
-function rowsOf(steps: readonly Measured[], ofApplication: boolean): Row[] {
+function rowsOf(steps: readonly Measured[], ofApplication: boolean, pooled: boolean): Row[] {
   const rows = steps.map(
     ({ concurrency, perSecond, p50, p95, failed, firstFailure }): Row => ({
       subject: `${concurrency} at once`,
@@ -115,7 +116,8 @@ function rowsOf(steps: readonly Measured[], ofApplication: boolean): Row[] {
   const asked = ofApplication
     ? []
     : ["A lookup in the catalog was asked, for there are no queries of the application."];
-  const said = [...wrong, ...asked].join(" ");
+  const through = pooled ? ["Each request was a transaction, for a connection pooler stands before the server."] : [];
+  const said = [...wrong, ...asked, ...through].join(" ");
   return [
     ...rows,
     {

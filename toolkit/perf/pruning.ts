@@ -1,4 +1,4 @@
-import { provePruning } from "../partitions/pruning.ts";
+import { provePruningBy } from "../partitions/pruning.ts";
 import { findTables } from "../partitions/tables.ts";
 import { type Check, type Row, rowOfFailure } from "./check.ts";
 
@@ -10,9 +10,9 @@ export const pruning: Check = {
   share: 0,
   async ask(session) {
     const rows: Row[] = [];
-    for (const { sql } of await findTables(session.client)) {
+    for (const { sql } of await session.read(findTables)) {
       try {
-        const { partitions, cases } = await provePruning(session.client, sql);
+        const { partitions, cases } = await provePruningBy(session.read, sql);
         const missed = cases.filter(({ pruned }) => !pruned);
         rows.push({
           subject: sql,

@@ -13,7 +13,7 @@ export const queryPlans: Check = {
     for (const { query, options } of session.queries) {
       try {
         const reads = [];
-        for (const mode of planModes) reads.push(await readPlan(session.client, statementOf(query, options), mode));
+        for (const mode of planModes) reads.push(await readPlan(session.read, statementOf(query, options), mode));
         const wrong = [...new Set(reads.flatMap((read) => excesses(read, query.expectation)))];
         rows.push({
           subject: query.name,

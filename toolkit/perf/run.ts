@@ -1,6 +1,6 @@
 import type { Connection } from "../connection.ts";
 import { progress } from "../terminal.ts";
-import { formatVersion } from "./baseline.ts";
+import { type Baseline, formatVersion } from "./baseline.ts";
 import type { Check, Row, Session, Verdict } from "./check.ts";
 import { indexes } from "./indexes.ts";
 import { largeData } from "./largeData.ts";
@@ -29,7 +29,7 @@ export interface PerformanceResult {
   /** An ISO time in UTC. */
   takenAt: string;
   server: { database: string; version: string };
-  load: { durationSeconds: number; connections: number };
+  load: { durationSeconds: number; connections: number; pooled: boolean };
   passed: boolean;
   checks: CheckResult[];
 }
@@ -39,7 +39,7 @@ export interface PerformanceOptions {
   duration: number;
   /** The most connections at once. */
   connections: number;
-  baseline?: Map<string, number[]>;
+  baseline?: Baseline;
   /** Gets a line for people about the load, and about what is left out. */
   say: (line: string) => void;
 }
@@ -50,23 +50,31 @@ export interface PerformanceOptions {
  * @throws UserError when the database cannot be reached
  */
 export function testPerformance(connection: Connection, options: PerformanceOptions): Promise<PerformanceResult> {
-  return withReader(connection, async (client) => {
+  return withReader(connection, async (read, pooled) => {
     const takenAt = new Date().toISOString();
-    const { rows } = await client.query<PerformanceResult["server"]>(
-      "select current_database() as database, current_setting('server_version') as version",
+    const { rows } = await read((client) =>
+      client.query<PerformanceResult["server"]>(
+        "select current_database() as database, current_setting('server_version') as version",
+      ),
     );
     const { say } = options;
-    const { queries, left } = await findQueries(client);
-    const connections = await roomFor(client, options.connections);
+    const { queries, left } = await findQueries(read);
+    const connections = await roomFor(read, options.connections);
     say(
       `${rows[0]!.database}: reads only, for about ${options.duration} s, over at most ${connections + 1} connections ` +
         "(--duration and --connections change that)",
     );
+    if (pooled)
+      say(
+        "a connection pooler stands before the server: every query runs in a transaction of its own and is planned anew, " +
+          "so times compare with those that were measured in the same way",
+      );
     if (queries.length === 0)
       say("there is nothing that the application's queries could ask for: only the general checks are run");
     else if (left.length > 0) say(`there is nothing to ask for by ${left.join(", ")}: left out`);
 
-    const session: Session = { client, connection, statementTimeout, connections, queries, baseline: options.baseline };
+    const { baseline } = options;
+    const session: Session = { read, pooled, connection, statementTimeout, connections, queries, baseline };
     const bar = progress({ title: "performance", total: checks.length });
     const results: CheckResult[] = [];
     try {
@@ -81,7 +89,7 @@ export function testPerformance(connection: Connection, options: PerformanceOpti
       version: formatVersion,
       takenAt,
       server: rows[0]!,
-      load: { durationSeconds: options.duration, connections },
+      load: { durationSeconds: options.duration, connections, pooled },
       passed: results.every(({ verdict }) => verdict !== "failed"),
       checks: results,
     };

@@ -1,4 +1,3 @@
-import type pg from "pg";
 import { type Statement, statementOf } from "../queries/query.ts";
 import { median } from "../statistics.ts";
 import { compareRuns } from "./baseline.ts";
@@ -20,12 +19,12 @@ export const times: Check = {
   needsQueries: true,
   share: 0.3,
   async ask(session, seconds) {
-    const { client, queries, baseline } = session;
+    const { queries } = session;
     const rows: Row[] = [];
     for (const { query, options } of queries) {
       try {
-        const measured = await measure(client, statementOf(query, options), seconds / queries.length);
-        rows.push(judged(query.name, measured, baseline));
+        const measured = await measure(session, statementOf(query, options), seconds / queries.length);
+        rows.push(judged(query.name, measured, session));
       } catch (error) {
         rows.push(rowOfFailure(query.name, error, session));
       }
@@ -40,14 +39,18 @@ interface Times {
   relative: number[];
 }
 
-async function measure(client: pg.ClientBase, statement: Statement, seconds: number): Promise<Times> {
+async function measure({ read, pooled }: Session, { name, text, values }: Statement, seconds: number): Promise<Times> {
+  // A pooler that gives each transaction another session does not know what was prepared in the one before.
+  const statement = pooled ? { text, values } : { name, text, values };
   // After five executions PostgreSQL settles on a plan: before that nothing is measured.
-  for (let n = 0; n < 6; n++) await client.query(statement);
+  for (let n = 0; n < 6; n++) await read((client) => client.query(statement));
   const found: Times = { milliseconds: [], relative: [] };
   const end = performance.now() + 1000 * seconds;
   while (found.relative.length < fewestRounds || (performance.now() < end && found.relative.length < mostRounds)) {
-    const unit = await fastest(() => client.query(reference));
-    const time = await fastest(() => client.query(statement));
+    const [unit, time] = await read(async (client) => [
+      await fastest(() => client.query(reference)),
+      await fastest(() => client.query(statement)),
+    ]);
     found.milliseconds.push(time);
     found.relative.push(rounded(time / unit, 4));
   }
@@ -61,10 +64,15 @@ async function fastest(work: () => Promise<unknown>): Promise<number> {
   return best;
 }
 
-function judged(subject: string, { milliseconds, relative }: Times, baseline: Session["baseline"]): Row {
+function judged(subject: string, { milliseconds, relative }: Times, { baseline, pooled }: Session): Row {
   const figures = { medianMs: rounded(median(milliseconds), 3), relative };
   if (!baseline) return { subject, verdict: "passed", figures };
-  const before = baseline.get(subject);
+  if (baseline.pooled !== pooled)
+    return {
+      ...{ subject, verdict: "skipped", figures },
+      said: `The baseline was measured ${pooled ? "without" : "through"} a connection pooler.`,
+    };
+  const before = baseline.times.get(subject);
   if (!before) return { subject, verdict: "skipped", figures, said: "The baseline does not have it." };
   const { ratio, band, change } = compareRuns(before, relative);
   return {

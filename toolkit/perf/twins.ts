@@ -1,9 +1,9 @@
-import pg from "pg";
-import { median } from "../statistics.ts";
+import { median, spread } from "../statistics.ts";
 import { type Check, type Row, rowOfFailure, type Session } from "./check.ts";
 import { limits } from "./limits.ts";
 import { type Pattern, patterns } from "./patterns.ts";
-import { rounded, spread, timed } from "./samples.ts";
+import { rounded, timed } from "./samples.ts";
+import { areThere } from "./session.ts";
 
 const [fewestRounds, mostRounds] = [3, 15];
 
@@ -26,18 +26,15 @@ export const twins: Check = {
   },
 };
 
-async function compare({ client, statementTimeout }: Session, pattern: Pattern, seconds: number): Promise<Row> {
+async function compare({ read, statementTimeout }: Session, pattern: Pattern, seconds: number): Promise<Row> {
   const { name: subject, naively, tables, sample } = pattern;
   const skipped = (said: string): Row => ({ subject, verdict: "skipped", figures: { naively }, said });
-  const there = await client.query(
-    "select bool_and(to_regclass(name) is not null) as there from unnest($1::text[]) as name",
-    [tables.map((table) => pg.escapeIdentifier(table))],
-  );
-  const values = there.rows[0].there ? (await client.query(sample)).rows[0] : undefined;
+  const sampled = (await areThere(read, tables)) ? await read((client) => client.query(sample)) : undefined;
+  const values = sampled?.rows[0];
   if (!values) return skipped("There is nothing to ask for.");
 
-  const optimised = await pattern.optimised(client, values);
-  const naive = await pattern.naive(client, values).catch((error) => {
+  const optimised = await read((client) => pattern.optimised(client, values));
+  const naive = await read((client) => pattern.naive(client, values)).catch((error) => {
     if (error.code === "57014") return undefined;
     throw error;
   });
@@ -55,8 +52,8 @@ async function compare({ client, statementTimeout }: Session, pattern: Pattern, 
   const times = { naive: [] as number[], optimised: [] as number[] };
   const end = performance.now() + 1000 * seconds;
   while (times.naive.length < fewestRounds || (performance.now() < end && times.naive.length < mostRounds)) {
-    times.naive.push(await timed(() => pattern.naive(client, values)));
-    times.optimised.push(await timed(() => pattern.optimised(client, values)));
+    for (const form of ["naive", "optimised"] as const)
+      times[form].push(await read((client) => timed(() => pattern[form](client, values))));
   }
   return judged(subject, naively, times);
 }

@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import pg from "pg";
 import { UserError } from "../errors.ts";
+import { Deadlines } from "./deadlines.ts";
 import { isGoodbye } from "./failures.ts";
 import { forPeople } from "./statementText.ts";
 import { refuseSessionState } from "./transactionMode.ts";
+import { announceWrites } from "./writes.ts";
 
 /** What a pool adds to the configuration of `pg` for each of its clients. */
 export interface PooledClientConfig extends pg.ClientConfig {
@@ -17,10 +19,17 @@ export function answerTimeout(statementTimeout: number, grace: number): number {
   return statementTimeout && statementTimeout + grace;
 }
 
-/** A statement, and when it was sent, by `performance.now()`. */
+/** A statement, and when it was sent or answered, by `performance.now()`. */
 interface Sent {
   text: string;
   at: number;
+}
+
+/** One that has no answer yet. */
+interface Unanswered extends Sent {
+  /** Milliseconds that we wait for it. */
+  timeout: number;
+  answered: boolean;
 }
 
 // A goodbye that takes longer than this, in milliseconds, is not heard.
@@ -44,6 +53,7 @@ export class PooledClient extends pg.Client {
   /** Milliseconds that it waits for the answer to a statement; 0 for ever. */
   answerTimeout: number;
   readonly #pgbouncer: boolean;
+  readonly #unanswered = new Deadlines<Unanswered>((sent) => void this.#giveUp(sent));
   #failure: Error | undefined;
 
   constructor(config: PooledClientConfig) {
@@ -58,6 +68,12 @@ export class PooledClient extends pg.Client {
     this.on("connect", () => {
       this.heard = performance.now();
     });
+    announceWrites(this);
+  }
+
+  /** The backend, as pg_stat_activity shows it; undefined before there is one. */
+  get pid(): number | undefined {
+    return (this as { processID?: number | null }).processID ?? undefined;
   }
 
   /**
@@ -67,20 +83,8 @@ export class PooledClient extends pg.Client {
    */
   override query(...args: unknown[]): never {
     const [first, second, third] = args as [string | QueryConfig | pg.Submittable, unknown, unknown];
-    if (first && typeof first === "object" && "submit" in first) return this.#send(args) as never;
-    const { query_timeout: timeout = this.answerTimeout, ...config } =
-      typeof first === "string" ? { text: first } : ((first ?? {}) as QueryConfig);
-    if (this.#pgbouncer) {
-      refuseSessionState(config.text);
-      // The next statement may meet another backend, which has not prepared it; without a name it is prepared each time.
-      delete config.name;
-    }
-    const values = Array.isArray(second) ? [second] : [];
-    const answer = this.#watched(
-      config.text,
-      timeout,
-      () => this.#send([config, ...values]) as Promise<pg.QueryResult>,
-    );
+    if (first && typeof first === "object" && "submit" in first) return this.#send(...args) as never;
+    const answer = this.ask(first ?? {}, Array.isArray(second) ? second : undefined).catch(fromHere);
     const callback = [second, third].find((each) => typeof each === "function") as Callback | undefined;
     if (!callback) return answer as never;
     answer.then(
@@ -90,13 +94,22 @@ export class PooledClient extends pg.Client {
     return undefined as never;
   }
 
+  /** As {@link query}, for a caller that says itself where an error comes from: see {@link fromHere}. */
+  ask(statement: string | QueryConfig, values: unknown[] | undefined): Promise<pg.QueryResult> {
+    if (typeof statement === "string") return this.#ask(statement, statement, values);
+    const { query_timeout: timeout, ...config } = statement;
+    // The next statement may meet another backend, which has not prepared it; without a name it is prepared each time.
+    if (this.#pgbouncer) delete config.name;
+    return this.#ask(config.text, config, values, timeout);
+  }
+
   /**
    * Whether the server answers: one empty query, the cheapest there is.
    * @param timeout milliseconds, after which the connection is destroyed
    */
   async ping(timeout: number): Promise<"alive" | "dead" | "silent"> {
     try {
-      await this.#watched("", timeout, () => this.#send([""]) as Promise<pg.QueryResult>);
+      await this.#ask("", "", undefined, timeout);
       return "alive";
     } catch {
       return this.silentSince === undefined ? "dead" : "silent";
@@ -117,42 +130,57 @@ export class PooledClient extends pg.Client {
     this.connection.stream.destroy();
   }
 
-  #send(args: unknown[]): unknown {
+  #send(...args: unknown[]): unknown {
     return Reflect.apply(pg.Client.prototype.query, this, args);
   }
 
-  async #watched(text: string, timeout: number, send: () => Promise<pg.QueryResult>): Promise<pg.QueryResult> {
-    const sent = { text, at: performance.now() };
-    let answered = false;
-    const timer = timeout > 0 ? setTimeout(() => void this.#giveUp(sent, timeout, () => answered), timeout) : undefined;
-    this.running = sent;
-    try {
-      const result = await send();
-      this.heard = performance.now();
-      return result;
-    } catch (error) {
-      if (isGoodbye(error)) this.dead = true;
-      // Any other word of the server is as good a sign of life as a result.
-      if (!this.dead) this.heard = performance.now();
-      throw this.#failure ?? error;
-    } finally {
-      answered = true;
-      clearTimeout(timer);
-      if (this.running === sent) this.running = undefined;
-      if (text) this.last = { text, at: performance.now() };
-    }
+  #ask(
+    text: string,
+    query: string | pg.QueryConfig,
+    values: unknown[] | undefined,
+    timeout = this.answerTimeout,
+  ): Promise<pg.QueryResult> {
+    return new Promise((resolve, reject) => {
+      if (this.#pgbouncer) refuseSessionState(text);
+      const sent = { text, at: performance.now(), timeout, answered: false };
+      this.running = sent;
+      this.#send(query, values, (error: Error | null, result: pg.QueryResult) => {
+        this.#answered(sent, error);
+        if (error) reject(this.#failure ?? error);
+        else resolve(result);
+      });
+      // While the server is at work already.
+      if (timeout > 0) this.#unanswered.add(sent, sent.at + timeout);
+    });
   }
 
-  async #giveUp({ text, at }: Sent, timeout: number, answered: () => boolean): Promise<void> {
+  #answered(sent: Unanswered, error: Error | null): void {
+    sent.answered = true;
+    this.#unanswered.delete(sent);
+    const now = performance.now();
+    if (error && isGoodbye(error)) this.dead = true;
+    // Any other word of the server is as good a sign of life as a result.
+    if (!this.dead) this.heard = now;
+    if (this.running === sent) this.running = undefined;
+    if (sent.text) this.last = { text: sent.text, at: now };
+  }
+
+  async #giveUp(sent: Unanswered): Promise<void> {
     // If this process was busy, the answer may be here and unread: one turn of the event loop reads it.
     await nextTurn();
-    if (answered() || this.dead) return;
-    this.silentSince = at;
+    if (sent.answered || this.dead) return;
+    this.silentSince = sent.at;
     this.destroy(
-      new UserError(`the server did not answer within ${timeout} ms, and the connection was destroyed`, {
-        why: `The network hangs, or the statement takes longer. Whether it was done is not known: ${forPeople(text)}`,
+      new UserError(`the server did not answer within ${sent.timeout} ms, and the connection was destroyed`, {
+        why: `The network hangs, or the statement takes longer. Whether it was done is not known: ${forPeople(sent.text)}`,
         fix: "Give a slow statement a query_timeout of its own; mark one that may be repeated with retry: true.",
       }),
     );
   }
+}
+
+/** Throws an error whose stack leads to whoever waits for it; as it is made, its stack leads to the socket. */
+export function fromHere(error: Error): never {
+  Error.captureStackTrace(error, fromHere);
+  throw error;
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import pg from "pg";
-import { type Connection, clientConfig, explainFailure } from "../connection.ts";
-import { answerTimeout, PooledClient, type PooledClientConfig } from "./client.ts";
+import type pg from "pg";
+import { type Connection, explainFailure } from "../connection.ts";
+import { answerTimeout, type PooledClient } from "./client.ts";
 import { backoff, isPassing } from "./failures.ts";
 import type { PoolLimits, PoolOptions } from "./options.ts";
+import { type LentClient, makePgPool, nextIdle, openOne, takeAny, takeIdle } from "./pgPool.ts";
 
 /** The server cannot be reached, since when and why. */
 export interface Outage {
@@ -45,8 +46,7 @@ export class Connections {
     this.#connection = connection;
     this.#limits = limits;
     this.#tell = tell;
-    this.#pool = new pg.Pool(configure(connection, options, limits));
-    spread(this.#pool, limits);
+    this.#pool = makePgPool(connection, options, limits);
     // A connection that dies while it is idle is dropped by pg; its error is no news to anybody.
     this.#pool.on("error", () => {});
     this.#pool.on("connect", (client) => {
@@ -54,10 +54,10 @@ export class Connections {
       const { outage } = this;
       this.outage = undefined;
       if (outage) tell.recovered(Date.now() - outage.since.getTime());
-      tell.opened(pidOf(client));
+      tell.opened((client as unknown as PooledClient).pid);
     });
     this.#pool.on("remove", (client) => {
-      tell.closed(pidOf(client));
+      tell.closed((client as unknown as PooledClient).pid);
       void this.fill();
     });
   }
@@ -75,15 +75,23 @@ export class Connections {
     return this.outage && this.#reached ? this.#limits.outageTimeout : this.#limits.acquireTimeout;
   }
 
+  /** Lends a connection that was used this very moment; undefined where there is none, and {@link lend} has to look. */
+  lendNow(now: number): LentClient | undefined {
+    const next = nextIdle(this.#pool);
+    if (!next || this.#closed || !this.#isTrusted(next)) return undefined;
+    if (now - next.heard >= Math.min(sameMoment, this.#limits.freshFor)) return undefined;
+    return takeIdle(this.#pool);
+  }
+
   /**
    * Lends a connection that lives.
    * @param started when the request came, by `performance.now()`: it ends within its patience and one connectTimeout
    * @throws UserError when the server refuses for good, or stays away for longer than the patience
    */
-  async lend(started: number): Promise<pg.PoolClient & PooledClient> {
+  async lend(started: number): Promise<LentClient> {
     for (let attempt = 1; ; ) {
       try {
-        const client = (await this.#pool.connect()) as pg.PoolClient & PooledClient;
+        const client = await takeAny(this.#pool);
         if (!this.#closed && (await this.#lives(client))) return client;
         client.release(true);
       } catch (error) {
@@ -96,7 +104,7 @@ export class Connections {
   }
 
   /** Takes a connection back, or closes it where it is no longer good for the next one. */
-  takeBack(client: pg.PoolClient & PooledClient): void {
+  takeBack(client: LentClient): void {
     client.answerTimeout = answerTimeout(this.#limits.statementTimeout, this.#limits.answerGrace);
     if (client.dead) this.#suspected = performance.now();
     if (client.silentSince) this.#distrusted = Math.max(this.#distrusted, client.silentSince);
@@ -127,10 +135,15 @@ export class Connections {
     await this.#pool.end();
   }
 
+  /** Whether nothing has happened since it was heard that casts a doubt on it. */
+  #isTrusted({ dead, heard }: PooledClient): boolean {
+    return !dead && heard >= this.#suspected && heard >= this.#distrusted;
+  }
+
   async #lives(client: PooledClient): Promise<boolean> {
-    const silence = performance.now() - client.heard;
     if (client.dead || client.heard < this.#distrusted) return false;
-    if (silence < this.#limits.freshFor && client.heard >= this.#suspected) {
+    const silence = performance.now() - client.heard;
+    if (silence < this.#limits.freshFor && this.#isTrusted(client)) {
       // Its end may have arrived here unread. Two turns of the event loop read every socket, at no round trip.
       if (silence > sameMoment) {
         await turn();
@@ -178,57 +191,4 @@ export class Connections {
     this.outage = { since: new Date(), error: explainFailure(error, this.#connection) };
     this.#tell.outage(this.outage);
   }
-}
-
-function configure(connection: Connection, options: PoolOptions, limits: PoolLimits): pg.PoolConfig {
-  const { statementTimeout, answerGrace, idleInTransactionTimeout, connectTimeout, keepAliveDelay } = limits;
-  const pgbouncer = options.pgbouncer ?? false;
-  const ours: Omit<PooledClientConfig, keyof pg.ClientConfig> = {
-    pgbouncer,
-    answerTimeout: answerTimeout(statementTimeout, answerGrace),
-  };
-  return {
-    ...clientConfig(connection, {
-      applicationName: options.applicationName ?? "postgres-from-code pool",
-      connectTimeout,
-      // PgBouncer refuses a session that starts with settings other than its own few.
-      statementTimeout: pgbouncer ? 0 : statementTimeout,
-    }),
-    ...(pgbouncer ? {} : { idle_in_transaction_session_timeout: idleInTransactionTimeout }),
-    keepAliveInitialDelayMillis: keepAliveDelay,
-    min: limits.min,
-    max: limits.max,
-    Client: PooledClient as unknown as new () => pg.ClientBase,
-    ...ours,
-  };
-}
-
-/** Lets `pg` read another idle time and lifetime for each connection: it reads them when it sets its timers. */
-function spread(pool: pg.Pool, { idleTimeout, maxLifetime, jitter }: PoolLimits): void {
-  const shortened = (milliseconds: number) => milliseconds * (1 - (Math.random() * jitter) / 100);
-  Object.defineProperties(pool.options, {
-    idleTimeoutMillis: { get: () => shortened(idleTimeout) },
-    maxLifetimeSeconds: { get: () => shortened(maxLifetime) / 1000 },
-  });
-}
-
-/** The part of `pg`'s Pool that opens a connection though others are idle: its connect() would give one of those. */
-interface Opener {
-  newClient(item: { callback(error: Error | undefined, client: unknown, release: () => void): void }): void;
-}
-
-function openOne(pool: pg.Pool): Promise<void> {
-  return new Promise((resolve, reject) => {
-    (pool as unknown as Opener).newClient({
-      callback(error, _client, release) {
-        if (error) return reject(error);
-        release();
-        resolve();
-      },
-    });
-  });
-}
-
-function pidOf(client: unknown): number | undefined {
-  return (client as { processID?: number | null }).processID ?? undefined;
 }

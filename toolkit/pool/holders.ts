@@ -1,14 +1,14 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../errors.ts";
-import type { PooledClient } from "./client.ts";
+import type { Lease } from "./leases.ts";
 import { forPeople } from "./statementText.ts";
 
 /** Who has a connection of the pool. */
 export interface Holder {
   /** The code that took it: function, file and line. */
   takenBy: string;
-  /** The whole stack of that moment. */
+  /** The whole stack of that moment; of query(), that of a call with the same text at most a second before. */
   stack: string;
   since: Date;
   heldMilliseconds: number;
@@ -22,18 +22,8 @@ export interface Holder {
   stateMilliseconds: number;
 }
 
-/** Where somebody asked for a connection. Its text is made only when somebody reads it. */
-export type Trace = { stack?: string };
-
-/** Remembers the stack above a function; the function itself, and what it called, are not part of it. */
-export function traceAbove(entry: (...args: never[]) => unknown): Trace {
-  const trace: Trace = {};
-  Error.captureStackTrace(trace, entry);
-  return trace;
-}
-
-/** Describes who has a connection. @param at when it was taken, by `performance.now()` */
-export function describeHolder(client: PooledClient, trace: Trace, at: number): Holder {
+/** Describes who has a connection. */
+export function describeHolder({ client, trace, at }: Lease): Holder {
   const now = performance.now();
   const statement = client.running ?? (client.last && client.last.at >= at ? client.last : undefined);
   // The first line repeats "Error"; the rest are the frames.
@@ -43,7 +33,7 @@ export function describeHolder(client: PooledClient, trace: Trace, at: number): 
     stack,
     since: new Date(Date.now() - (now - at)),
     heldMilliseconds: Math.round(now - at),
-    pid: (client as { processID?: number | null }).processID ?? undefined,
+    pid: client.pid,
     state: client.running ? "running" : "idle",
     statement: statement && forPeople(statement.text),
     stateMilliseconds: Math.round(now - (statement?.at ?? at)),

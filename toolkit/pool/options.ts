@@ -6,8 +6,8 @@ interface NumericOption {
   unit: "connections" | "ms" | "%";
   /** What it is, and why its default is this value and no other. */
   why: string;
-  /** The page that justifies it. */
-  source: string;
+  /** The page that justifies it, where there is one. */
+  source?: string;
 }
 
 const postgres = "https://www.postgresql.org/docs/current/runtime-config-client.html";
@@ -105,14 +105,13 @@ export const poolOptions = {
   leakAfter: {
     default: 60_000,
     unit: "ms",
-    why: "One held for longer is reported: twice the statement limit is no statement any more. 0 reports none.",
-    source: hikari,
+    why: "One held for longer is reported: twice the statement limit is no statement any more. 0 reports none. HikariCP's leakDetectionThreshold.",
+    source: "https://github.com/brettwooldridge/HikariCP#infrequently-used",
   },
   highUtilisation: {
     default: 80,
     unit: "%",
-    why: "Above this share of max in use, the pool says so: a fifth is what absorbs a burst.",
-    source: "https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_BestPractices.html",
+    why: "Above this share of max in use, the pool says so: a fifth is what absorbs a burst. Our own choice.",
   },
   normalUtilisation: {
     default: 60,

@@ -4,6 +4,8 @@ export interface FairQueue {
   readonly taken: number;
   /** Requests that wait. */
   readonly waiting: number;
+  /** Takes a place where one is free. @returns whether it did */
+  enterNow(): boolean;
   /**
    * Waits for a place.
    * @param patience milliseconds until `overdue` is asked
@@ -34,11 +36,13 @@ export function fairQueue(places: number): FairQueue {
     get waiting() {
       return waiters.length;
     },
+    enterNow() {
+      if (taken >= places) return false;
+      taken += 1;
+      return true;
+    },
     async enter(patience, overdue) {
-      if (taken < places) {
-        taken += 1;
-        return;
-      }
+      if (this.enterNow()) return;
       await new Promise<void>((resolve, reject) => {
         let timer: NodeJS.Timeout;
         const waiter: Waiter = {

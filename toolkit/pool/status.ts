@@ -31,3 +31,18 @@ export interface PoolStatus {
   /** Who has connections, the one that has had it longest first. */
   holders: Holder[];
 }
+
+/** What a pool tells; each is for information, and none needs a listener. */
+export interface PoolEvents {
+  opened: [pid: number | undefined];
+  closed: [pid: number | undefined];
+  /** Utilisation rose above highUtilisation. */
+  high: [PoolStatus];
+  /** It fell to normalUtilisation or below since. */
+  normal: [PoolStatus];
+  /** Somebody has had a connection for longer than leakAfter. */
+  leak: [Holder];
+  outage: [Outage];
+  /** The server is back, after so many milliseconds. */
+  recovered: [milliseconds: number];
+}

@@ -1,6 +1,7 @@
 import type { Queryable } from "../queryable.ts";
 import { day, type Given, requiredSymbols } from "./options.ts";
 import { defineQuery, runQuery } from "./query.ts";
+import { prices } from "./sql.ts";
 
 /** How two stocks move together. The matrix holds (A, B) and (B, A), and 1 on its diagonal. */
 export interface Correlation {
@@ -33,12 +34,17 @@ export const correlationMatrix = defineQuery<Correlation>()({
   statement: ({ stocks, from, to }) => ({
     text: `
   with prices as (
-    select s.id, p.date, coalesce(p.adjusted_close, p.close)::float8 as price
+    select s.id, p.date, p.price
     from stocks s
-    join price_history p on p.stock_id = s.id
-    where s.symbol = any ($1)
-      and p.date between coalesce($2::date, coalesce($3::date, current_date + 1) - 365)
+    cross join lateral (
+      select date, coalesce(adjusted_close, close)::float8 as price
+      from ${prices}
+      where stock_id = s.id
+        and date between coalesce($2::date, coalesce($3::date, current_date + 1) - 365)
                      and coalesce($3::date, current_date + 1)
+      offset 0
+    ) p
+    where s.symbol = any ($1)
   ),
   returns as materialized (
     select id, date, lag(date) over stock as since, price / nullif(lag(price) over stock, 0) - 1 as return

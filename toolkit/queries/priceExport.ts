@@ -1,7 +1,7 @@
 import type pg from "pg";
 import { day, type Given, symbols } from "./options.ts";
 import { defineQuery, streamQuery } from "./query.ts";
-import { isoDate } from "./sql.ts";
+import { isoDate, prices } from "./sql.ts";
 
 /** One stored price. */
 export interface ExportedPrice {
@@ -43,7 +43,7 @@ export const priceExport = defineQuery<ExportedPrice>()({
          p.adjusted_close as "adjustedClose", p.volume
   from (select id, symbol from stocks where $1::text[] is null or symbol = any ($1) order by symbol) s
   cross join lateral (
-    select * from price_history
+    select * from ${prices}
     where stock_id = s.id and date between coalesce($2::date, '-infinity') and coalesce($3::date, 'infinity')
     order by date
     offset 0

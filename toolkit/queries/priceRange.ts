@@ -1,7 +1,7 @@
 import type { Queryable } from "../queryable.ts";
 import { day, type Given, requiredText, whole } from "./options.ts";
 import { defineQuery, runQuery } from "./query.ts";
-import { isoDate } from "./sql.ts";
+import { isoDate, prices } from "./sql.ts";
 
 /** One day of a stock, with its place in the window that ends with it. */
 export interface PriceDay {
@@ -47,7 +47,7 @@ export const priceRange = defineQuery<PriceDay>()({
     text: `
   with prices as (
     select date, open, high, low, close, volume, coalesce(adjusted_close, close)::float8 as price
-    from price_history
+    from ${prices}
     where stock_id = (select id from stocks where symbol = $1)
       and date between coalesce($2::date, coalesce($3::date, current_date + 1) - 365) - 2 * $4::int - 10
                    and coalesce($3::date, current_date + 1)

@@ -1,7 +1,7 @@
 import type { Queryable } from "../queryable.ts";
 import { day, decimal, type Given, type Option, text, whole } from "./options.ts";
 import { defineQuery, runQuery } from "./query.ts";
-import { isoDate, readPlace } from "./sql.ts";
+import { isoDate, prices, readPlace } from "./sql.ts";
 
 /** A stock that passed the screener. */
 export interface Screened {
@@ -84,7 +84,8 @@ export const screener = defineQuery<Screened>()({
   left join sectors e on e.id = s.sector_id
   left join lateral (
     select coalesce(adjusted_close, close)::float8 as price
-    from price_history where stock_id = t.stock_id and date = t.date
+    from ${prices} where stock_id = t.stock_id and date = t.date
+    offset 0
   ) p on true
   where t.date = (select date from technical_indicators
                   where date <= coalesce((select $1::date), current_date + 1) order by date desc limit 1)

@@ -1,6 +1,7 @@
 import { UserError } from "../errors.ts";
 import type { Queryable } from "../queryable.ts";
 import { isDay } from "./options.ts";
+import { packedPrices } from "./sql.ts";
 
 /** A price to store. Numbers may come as text, to keep every digit; what is left out is null. */
 export interface PriceInput {
@@ -163,23 +164,28 @@ async function ensureMonths(db: Queryable, table: string, rows: readonly { date:
 /**
  * Compares first, and writes only what is new or different: ON CONFLICT alone would lock, and so write to, every row.
  * The condition on the update is for a row that another session stored in between.
+ * A price may be packed: there a row that is equal is left alone too, and one that is not takes its place.
  */
 function upsertStatement(table: string, columns: Column[]): string {
   const names = columns.map(({ name }) => name).join(", ");
   const arrays = ["int[]", "date[]", ...columns.map(({ type }) => `${type}[]`)].map((type, i) => `$${i + 1}::${type}`);
   const of = (source: string) => `row(${columns.map(({ name }) => `${source}.${name}`).join(", ")})`;
+  const at = "t.stock_id = g.stock_id and t.date = g.date";
+  const places = [
+    { name: "plain", sql: `select * from ${table} t where ${at}` },
+    ...(table === "price_history"
+      ? [{ name: "packed", sql: `select * from ${packedPrices} t where ${at} and plain.stock_id is null` }]
+      : []),
+  ];
   return `
   with given as materialized (
     select * from unnest(${arrays.join(", ")}) as g (stock_id, date, ${names})
   ),
   fresh as materialized (
-    select g.*, k.stock_id is not null as known
+    select g.*, ${places.map(({ name }) => `${name}.stock_id`).join(" is not null or ")} is not null as known
     from given g
-    left join lateral (
-      select * from ${table} t
-      where t.stock_id = g.stock_id and t.date = g.date
-    ) k on true
-    where k.stock_id is null or ${of("k")} is distinct from ${of("g")}
+    ${places.map(({ name, sql }) => `left join lateral (${sql}) ${name} on true`).join("\n    ")}
+    where ${places.map(({ name }) => `(${name}.stock_id is null or ${of(name)} is distinct from ${of("g")})`).join(" and ")}
   ),
   written as (
     insert into ${table} (stock_id, date, ${names})

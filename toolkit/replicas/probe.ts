@@ -1,6 +1,6 @@
 import type pg from "pg";
-import { type Connection, clientConfig } from "../connection.ts";
-import { PooledClient } from "../pool/client.ts";
+import type { Connection } from "../connection.ts";
+import { KeptSession } from "../pool/keptSession.ts";
 import { parseLsn } from "./lsn.ts";
 
 /** What a server says of itself. Times by `performance.now()`. */
@@ -21,20 +21,16 @@ export interface Observation {
  * more than the right to connect; a member of pg_monitor also sees which timeline a standby follows.
  */
 export class Probe {
-  readonly #connection: Connection;
-  readonly #timeout: number;
-  #client: PooledClient | undefined;
-  #ended = false;
+  readonly #session: KeptSession;
 
+  /** @param timeout milliseconds until it gives up connecting, or an answer */
   constructor(connection: Connection, timeout: number) {
-    this.#connection = connection;
-    this.#timeout = timeout;
+    this.#session = new KeptSession(connection, "postgres-from-code router", timeout);
   }
 
   /** @throws what connecting or asking throws; the next attempt connects again */
   async look(): Promise<Observation> {
-    this.#client ??= await this.#open();
-    const client: pg.ClientBase = this.#client;
+    const client: pg.ClientBase = await this.#session.get();
     const at = performance.now();
     try {
       const { rows } = await client.query<{ standby: boolean; position: string; timeline: number | null }>(
@@ -48,37 +44,12 @@ export class Probe {
       const { standby, position, timeline } = rows[0]!;
       return { standby, position: parseLsn(position), timeline, at, latency: performance.now() - at };
     } catch (error) {
-      this.#drop();
+      this.#session.drop();
       throw error;
     }
   }
 
   end(): void {
-    this.#ended = true;
-    this.#drop();
-  }
-
-  #drop(): void {
-    this.#client?.destroy();
-    this.#client = undefined;
-  }
-
-  async #open(): Promise<PooledClient> {
-    const client = new PooledClient({
-      ...clientConfig(this.#connection, {
-        applicationName: "postgres-from-code router",
-        connectTimeout: this.#timeout,
-      }),
-      answerTimeout: this.#timeout,
-      pgbouncer: false,
-    });
-    try {
-      await client.connect();
-      if (this.#ended) throw new Error("the router is closed");
-    } catch (error) {
-      client.destroy();
-      throw error;
-    }
-    return client;
+    this.#session.close();
   }
 }

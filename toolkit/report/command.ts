@@ -5,6 +5,7 @@ import type { Context } from "../cli.ts";
 import type { Connection } from "../connection.ts";
 import { messageOf, UserError } from "../errors.ts";
 import { limitOptions, limitsOf, limitUsage } from "../monitor/limits.ts";
+import { logsOf } from "../monitor/plans/logs.ts";
 import { say } from "../terminal.ts";
 import { page } from "./page.ts";
 import { makeReport, type Report } from "./report.ts";
@@ -14,7 +15,8 @@ const [defaultFolder, defaultSeconds, longest] = ["db_reports", 2, 3600];
 const usage = `usage: toolkit report [--json] [--output FOLDER] [--seconds S]
 
 Writes how the database is: a page with plots, for any browser, that needs nothing else, and the same as JSON. It holds
-a score, what is wrong with what to do, activity, tables, statements, indexes and the thresholds. It only reads.
+a score, what is wrong with what to do, activity, tables, statements with their plans, indexes and the thresholds; and, where
+\`toolkit record\` has run, trends and when what runs out. It only reads.
 
   --output FOLDER          where the two files go (${defaultFolder})
   --seconds S              how long activity is watched (${defaultSeconds})
@@ -54,7 +56,9 @@ export async function command(argv: string[], connection: Connection, context: C
       fix: "Leave out one of them.",
       exitCode: 2,
     });
-  const report = await makeReport(connection, { limits: await limitsOf(values, context), seconds });
+  const report = await makeReport(connection, {
+    ...{ limits: await limitsOf(values, context), seconds, logs: logsOf(context.backup) },
+  });
   if (values.json) {
     process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     return 0;

@@ -27,9 +27,22 @@ function textOf(value: Value): string {
     .replace(/[&<>"']/g, (letter) => entities[letter]!);
 }
 
-/** A table whose columns of numbers stand to the right. */
-export function table(columns: { title: string; number?: boolean }[], rows: Value[][]): Html {
+/**
+ * A table whose columns of numbers stand to the right.
+ * @param below what stands under a row, over its whole width
+ */
+export function table(
+  columns: { title: string; number?: boolean }[],
+  rows: Value[][],
+  below?: (row: number) => Html | undefined,
+): Html {
   const kind = (n: number) => (columns[n]!.number ? "number" : "text");
+  const rowOf = (cells: Value[], row: number) => {
+    const under = below?.(row);
+    return html`<tr>${cells.map((cell, n) => html`<td class="${kind(n)}">${cell}</td>`)}</tr>${
+      under && html`<tr class="below"><td colspan="${columns.length}">${under}</td></tr>`
+    }`;
+  };
   return html`<table><thead><tr>${columns.map(({ title }, n) => html`<th class="${kind(n)}">${title}</th>`)}</tr></thead>
-<tbody>${rows.map((cells) => html`<tr>${cells.map((cell, n) => html`<td class="${kind(n)}">${cell}</td>`)}</tr>`)}</tbody></table>`;
+<tbody>${rows.map(rowOf)}</tbody></table>`;
 }

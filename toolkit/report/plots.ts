@@ -8,11 +8,11 @@ import { bytes, percent } from "../monitor/texts.ts";
 import { rowsOf } from "../status/sampler.ts";
 import { sessions } from "../status/sessions.ts";
 import { count } from "../terminal.ts";
+import { blue, green, light, muted, red, yellow } from "./colours.ts";
 import { draw } from "./draw.ts";
 import type { Html } from "./html.ts";
 import type { Report } from "./report.ts";
 
-const [blue, light, green, yellow, red] = ["#2f6f9f", "#9cc3de", "#3c8a4e", "#c9962b", "#b4483c"];
 // More bars than these are not read; the tables hold all.
 const [most, longestName] = [15, 30];
 
@@ -26,8 +26,8 @@ export const sizePlot: Plot = ({ snapshot }) => {
     "Size of the largest tables",
     rows.map(({ object }) => object),
     [
-      { name: "table", color: blue!, values: rows.map(({ sizeBytes }) => sizeBytes), stack: "size" },
-      { name: "indexes", color: light!, values: rows.map(({ indexBytes }) => indexBytes), stack: "size" },
+      { name: "table", color: blue, values: rows.map(({ sizeBytes }) => sizeBytes), stack: "size" },
+      { name: "indexes", color: light, values: rows.map(({ indexBytes }) => indexBytes), stack: "size" },
     ],
     { show: bytes },
   );
@@ -44,7 +44,7 @@ export const sessionPlot: Plot = ({ snapshot }) => {
   return bars(
     server ? `Sessions by state: ${server.used} of ${server.most} connections` : "Sessions by state",
     bar.map(({ state }) => state),
-    [{ name: "sessions", color: blue!, values: bar.map(({ number }) => Math.max(0, number)) }],
+    [{ name: "sessions", color: blue, values: bar.map(({ number }) => Math.max(0, number)) }],
     { show: count },
   );
 };
@@ -62,7 +62,7 @@ export const cachePlot: Plot = (report) => {
   return bars(
     "Pages from the cache",
     shown.map(({ object, kind }) => (kind === "database" ? "the whole database" : object)),
-    [{ name: "hits", color: green!, values: shown.map(({ hitPercent }) => hitPercent) }],
+    [{ name: "hits", color: green, values: shown.map(({ hitPercent }) => hitPercent) }],
     { show: percent, max: 100, limit: limitOf(report, "cache-hits.hitPercent") },
   );
 };
@@ -74,16 +74,18 @@ export const deadPlot: Plot = (report) => {
   return bars(
     "Dead rows",
     shown.map(({ object }) => object),
-    [{ name: "dead", color: yellow!, values: shown.map(({ deadPercent }) => deadPercent) }],
+    [{ name: "dead", color: yellow, values: shown.map(({ deadPercent }) => deadPercent) }],
     { show: percent, limit: limitOf(report, "dead-tuples.deadPercent") },
   );
 };
 
-/** The health of the worst tables. */
+/** The health of the worst tables, where some have lost points. */
 export const healthPlot: Plot = (report) => {
-  const rows = rowsOf(report.snapshot, tableHealth).slice(0, most);
+  const rows = rowsOf(report.snapshot, tableHealth)
+    .filter(({ score }) => score < 100)
+    .slice(0, most);
   const [good, poor] = [limitOf(report, "table-health.score"), limitOf(report, "table-health.poorScore")];
-  const colour = (score: number) => (score < poor ? red! : score < good ? yellow! : green!);
+  const colour = (score: number) => (score < poor ? red : score < good ? yellow : green);
   return bars(
     "Health of the worst tables",
     rows.map(({ object }) => object),
@@ -98,7 +100,7 @@ export const statementPlot: Plot = ({ snapshot }) => {
   return bars(
     "Share of all time by statement",
     rows.map(({ query }) => query),
-    [{ name: "time", color: blue!, values: rows.map(({ timePercent }) => timePercent) }],
+    [{ name: "time", color: blue, values: rows.map(({ timePercent }) => timePercent) }],
     { show: percent },
   );
 };
@@ -126,33 +128,33 @@ function bars(
   const { show, max, limit } = options;
   const totals = names.map((_, n) => series.reduce((sum, { values }) => sum + values[n]!, 0));
   const last = series.length - 1;
-  return draw(52 + names.length * 22, {
+  return draw(60 + names.length * 22, {
     title: {
       ...{ text: limit === undefined ? title : `${title} (the line is the limit, ${show(limit)})`, left: 0 },
-      textStyle: { fontSize: 14 },
+      textStyle: { fontSize: 14, fontWeight: 600, color: "var(--text)" },
     },
-    ...(series.length > 1 ? { legend: { right: 0, top: 0 } } : {}),
-    grid: { left: 215, right: 75, top: 32, bottom: 8 },
+    ...(series.length > 1 ? { legend: { right: 0, top: 0, textStyle: { color: muted } } } : {}),
+    grid: { left: 215, right: 75, top: 40, bottom: 8 },
     // Each bar has its value beside it.
-    xAxis: { type: "value", ...(max ? { max } : {}), axisLabel: { show: false } },
+    xAxis: { type: "value", ...(max ? { max } : {}), axisLabel: { show: false }, splitLine: { show: false } },
     yAxis: {
       ...{ type: "category", inverse: true, data: names.map(shortened), axisTick: { show: false } },
-      axisLabel: { interval: 0 },
+      ...{ axisLabel: { interval: 0, color: "var(--text)" }, axisLine: { lineStyle: { color: "var(--line)" } } },
     },
     series: series.map(({ name, color, values, stack }, n) => ({
-      ...{ name, type: "bar", barMaxWidth: 14, ...(stack ? { stack } : {}) },
+      ...{ name, type: "bar", barMaxWidth: 14, silent: true, ...(stack ? { stack } : {}) },
       ...(typeof color === "string" ? { color } : {}),
       data: values.map((value, bar) =>
         typeof color === "string" ? value : { value, itemStyle: { color: color[bar] } },
       ),
       label: {
-        ...{ show: n === last, position: "right", fontSize: 11, color: "#444" },
+        ...{ show: n === last, position: "right", fontSize: 11, color: muted },
         formatter: ({ dataIndex }: { dataIndex: number }) => show(totals[dataIndex]!),
       },
       ...(limit !== undefined && n === last
         ? {
             markLine: {
-              ...{ symbol: "none", silent: true, lineStyle: { color: "#222", type: "dashed" } },
+              ...{ symbol: "none", silent: true, lineStyle: { color: "var(--text)", type: "dashed" } },
               ...{ label: { show: false }, data: [{ xAxis: limit }] },
             },
           }

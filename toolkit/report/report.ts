@@ -1,9 +1,12 @@
-import type { Connection } from "../connection.ts";
+import { type Connection, withClient } from "../connection.ts";
+import type { LogSource } from "../monitor/plans/logSource.ts";
 import type { Severity } from "../monitor/question.ts";
-import type { Snapshot } from "../monitor/snapshot.ts";
+import { onDemand } from "../monitor/questions.ts";
+import { bySeverity, type Snapshot, snapshot } from "../monitor/snapshot.ts";
 import { allThresholds, type NamedThreshold, type Overrides } from "../monitor/thresholds.ts";
 import { type Rates, ratesBetween } from "../status/rates.ts";
 import { everything, Sampler } from "../status/sampler.ts";
+import { type HistoryRead, readHistory } from "./history.ts";
 
 /** How a database is, as the page tells it. Plain data: JSON takes it as it is. */
 export interface Report {
@@ -14,6 +17,8 @@ export interface Report {
   snapshot: Snapshot;
   /** What happened while it was watched; null where that cannot be told. */
   rates: Rates | null;
+  /** What was recorded before. */
+  history: HistoryRead;
   /** The limits that findings go by, with those that were replaced. */
   thresholds: (NamedThreshold & { replaced: boolean })[];
 }
@@ -38,26 +43,45 @@ export function scoreOf({ findings }: Pick<Snapshot, "findings">): number {
 /**
  * Looks at a database twice, and says how it is.
  * @param options.seconds between the two looks, for rates
+ * @param options.logs where the server's log may be, for the plans in it
  * @throws UserError when it cannot be reached
  */
 export async function makeReport(
   connection: Connection,
-  options: { limits: Overrides; seconds: number },
+  options: { limits: Overrides; seconds: number; logs?: readonly LogSource[] },
 ): Promise<Report> {
-  const { limits, seconds } = options;
+  const { limits, seconds, logs = [] } = options;
   const sampler = new Sampler(connection, limits, "report");
   try {
     const before = await sampler.sample();
     await new Promise((done) => setTimeout(done, seconds * 1000));
-    const snapshot = await sampler.sample();
+    const after = await sampler.sample();
+    const rates = ratesBetween(before, after) ?? null;
+    const taken = await withPlans(connection, after, { limits, logs });
     return {
-      ...{ takenAt: snapshot.takenAt, score: scoreOf(snapshot), snapshot },
-      rates: ratesBetween(before, snapshot) ?? null,
-      thresholds: allThresholds(everything).map((one) => ({
+      ...{ takenAt: taken.takenAt, score: scoreOf(taken), snapshot: taken, rates },
+      history: await readHistory(connection, { diskBytes: limits["sizes.diskBytes"] }),
+      thresholds: allThresholds([...everything, ...onDemand]).map((one) => ({
         ...{ ...one, value: limits[one.name] ?? one.value, replaced: one.name in limits },
       })),
     };
   } finally {
     sampler.close();
   }
+}
+
+/** Asks what reads the server's log, after everything else: a snapshot is to take a moment. */
+async function withPlans(
+  connection: Connection,
+  taken: Snapshot,
+  options: { limits: Overrides; logs: readonly LogSource[] },
+): Promise<Snapshot> {
+  const { answers, findings } = await withClient(connection, { applicationName: "report" }, (client) =>
+    snapshot(client, { ...options, ask: onDemand }),
+  );
+  return {
+    ...taken,
+    answers: { ...taken.answers, ...answers },
+    findings: [...taken.findings, ...findings].sort(bySeverity),
+  };
 }

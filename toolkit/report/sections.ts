@@ -2,16 +2,17 @@ import { deadTuples } from "../monitor/deadTuples.ts";
 import { indexUsage } from "../monitor/indexUsage.ts";
 import { locks } from "../monitor/locks.ts";
 import { sizes } from "../monitor/sizes.ts";
-import { slowQueries } from "../monitor/slowQueries.ts";
 import type { NamedFinding } from "../monitor/snapshot.ts";
 import { tableHealth } from "../monitor/tableHealth.ts";
 import { bytes, duration, percent, things } from "../monitor/texts.ts";
 import { rowsOf } from "../status/sampler.ts";
 import { traffic } from "../status/traffic.ts";
 import { count } from "../terminal.ts";
+import { capacity, trends } from "./historySection.ts";
 import { type Html, html, table } from "./html.ts";
-import { cachePlot, deadPlot, healthPlot, sessionPlot, sizePlot, statementPlot } from "./plots.ts";
+import { cachePlot, deadPlot, healthPlot, sessionPlot, sizePlot } from "./plots.ts";
 import type { Report } from "./report.ts";
+import { statements } from "./statements.ts";
 
 /** A part of the page, under a title. */
 export interface Section {
@@ -27,7 +28,9 @@ const number = (title: string) => ({ title, number: true });
 export function sections(report: Report, runbooks: string): Section[] {
   return [
     { id: "findings", title: "Findings", body: findings(report.snapshot.findings, runbooks) },
+    { id: "capacity", title: "When does what run out?", body: capacity(report) },
     { id: "activity", title: "Activity", body: activity(report) },
+    ...("unavailable" in report.history ? [] : [{ id: "trends", title: "The last week", body: trends(report) }]),
     { id: "tables", title: "Tables", body: tables(report) },
     { id: "statements", title: "Statements", body: statements(report) },
     { id: "indexes", title: "Indexes", body: indexes(report) },
@@ -113,26 +116,8 @@ function tables(report: Report): Html {
     ...[text("table"), number("health"), number("rows"), number("size"), number("indexes"), number("partitions")],
     ...[number("dead"), number("vacuumed"), text("what lowers its health")],
   ];
-  return html`${healthPlot(report)}${sizePlot(report)}${deadPlot(report)}${cachePlot(report)}
+  return html`${healthPlot(report) ?? html`<p>Every table has 100 points of health.</p>`}${sizePlot(report)}${deadPlot(report)}${cachePlot(report)}
 ${rows.length > 0 ? foldedTable(things(rows.length, "table"), table(columns, rows)) : html`<p>There are no tables.</p>`}`;
-}
-
-function statements(report: Report): Html {
-  const rows = rowsOf(report.snapshot, slowQueries);
-  if (rows.length === 0)
-    return html`<p>${report.snapshot.answers[slowQueries.name]?.unavailable ?? "No statement was counted yet."}</p>`;
-  const columns = [
-    ...[number("of all time"), number("mean"), number("calls"), number("rows a call"), number("cache hits")],
-    ...[number("to disk a call"), text("statement")],
-  ];
-  return html`${statementPlot(report)}
-${table(
-  columns,
-  rows.map((row) => [
-    ...[percent(row.timePercent), `${row.meanMilliseconds.toFixed(1)} ms`, count(row.calls), count(row.rowsPerCall)],
-    ...[percent(row.hitPercent), bytes(row.temporaryBytes), html`<code>${row.query}</code>`],
-  ]),
-)}`;
 }
 
 function indexes(report: Report): Html {

@@ -34,10 +34,14 @@ export async function serverUser(dataDirectory?: string): Promise<SystemUser | u
   return account() ?? makeAccount();
 }
 
+let known: SystemUser | undefined;
+
 function account(): SystemUser | undefined {
+  if (known) return known;
   const ids = ["-u", "-g"].map((flag) => spawnSync("id", [flag, accountName], { encoding: "utf8" }));
   const [uid, gid] = ids.map((result) => (result.status === 0 ? Number(result.stdout) : Number.NaN));
-  return uid && gid ? { uid, gid } : undefined;
+  if (uid && gid) known = { uid, gid };
+  return known;
 }
 
 function makeAccount(): SystemUser {

@@ -1,9 +1,9 @@
-import { type Connection, clientConfig, explainFailure } from "../connection.ts";
+import { type Connection, explainFailure } from "../connection.ts";
 import type { Answer, Question } from "../monitor/question.ts";
 import { questions } from "../monitor/questions.ts";
 import { type Snapshot, snapshot } from "../monitor/snapshot.ts";
 import type { Overrides } from "../monitor/thresholds.ts";
-import { PooledClient } from "../pool/client.ts";
+import { KeptSession } from "../pool/keptSession.ts";
 import { sessions } from "./sessions.ts";
 import { traffic } from "./traffic.ts";
 
@@ -17,53 +17,31 @@ const patience = 5_000;
 export class Sampler {
   readonly #connection: Connection;
   readonly #limits: Overrides;
-  readonly #name: string;
-  #client: PooledClient | undefined;
-  #closed = false;
+  readonly #session: KeptSession;
 
   /** @param name the session's application_name */
   constructor(connection: Connection, limits: Overrides, name: string) {
     this.#connection = connection;
     this.#limits = limits;
-    this.#name = name;
+    this.#session = new KeptSession(connection, name, patience);
   }
 
   /** @throws UserError when the server cannot be reached; whatever a session that is lost throws */
   async sample(): Promise<Snapshot> {
-    this.#client ??= await this.#open();
+    const client = await this.#session.get().catch((error) => {
+      throw explainFailure(error, this.#connection);
+    });
     try {
-      return await snapshot(this.#client, { limits: this.#limits, ask: everything });
+      return await snapshot(client, { limits: this.#limits, ask: everything });
     } catch (error) {
-      this.#drop();
+      this.#session.drop();
       throw error;
     }
   }
 
   /** Closes the session at once, whatever it waits for. */
   close(): void {
-    this.#closed = true;
-    this.#drop();
-  }
-
-  #drop(): void {
-    this.#client?.destroy();
-    this.#client = undefined;
-  }
-
-  async #open(): Promise<PooledClient> {
-    const client = new PooledClient({
-      ...clientConfig(this.#connection, { applicationName: this.#name, connectTimeout: patience }),
-      answerTimeout: patience,
-      pgbouncer: false,
-    });
-    try {
-      await client.connect();
-    } catch (error) {
-      client.destroy();
-      throw explainFailure(error, this.#connection);
-    }
-    if (this.#closed) client.destroy();
-    return client;
+    this.#session.close();
   }
 }
 

@@ -1,49 +1,56 @@
-import * as aws from "@pulumi/aws";
-import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
+import { aws, postgresql } from "./sdk.ts";
 
 /**
  * Every kind of resource below the RDS server and the roles. Behind functions, for a module of the SDK is loaded when it is first
- * named, and a stack without AWS should not wait for that.
+ * named.
  */
 const kinds = {
-  vpc: () => aws.ec2.Vpc,
-  subnet: () => aws.ec2.Subnet,
-  subnetGroup: () => aws.rds.SubnetGroup,
-  securityGroup: () => aws.ec2.SecurityGroup,
-  clientSecurityGroup: () => aws.ec2.SecurityGroup,
-  ingressRule: () => aws.vpc.SecurityGroupIngressRule,
-  egressRule: () => aws.vpc.SecurityGroupEgressRule,
-  key: () => aws.kms.Key,
-  keyPolicy: () => aws.kms.KeyPolicy,
-  secret: () => aws.secretsmanager.Secret,
-  secretVersion: () => aws.secretsmanager.SecretVersion,
-  parameterGroup: () => aws.rds.ParameterGroup,
-  logGroup: () => aws.cloudwatch.LogGroup,
-  role: () => aws.iam.Role,
-  rolePolicy: () => aws.iam.RolePolicyAttachment,
-  instance: () => aws.rds.Instance,
-  replica: () => aws.rds.Instance,
-  topic: () => aws.sns.Topic,
-  topicPolicy: () => aws.sns.TopicPolicy,
-  topicSubscription: () => aws.sns.TopicSubscription,
-  alarm: () => aws.cloudwatch.MetricAlarm,
-  compositeAlarm: () => aws.cloudwatch.CompositeAlarm,
-  eventRule: () => aws.cloudwatch.EventRule,
-  eventTarget: () => aws.cloudwatch.EventTarget,
-  eventSubscription: () => aws.rds.EventSubscription,
-  dashboard: () => aws.cloudwatch.Dashboard,
-  vault: () => aws.backup.Vault,
-  vaultLock: () => aws.backup.VaultLockConfiguration,
-  plan: () => aws.backup.Plan,
-  selection: () => aws.backup.Selection,
-  restoreTestingPlan: () => aws.backup.RestoreTestingPlan,
-  restoreTestingSelection: () => aws.backup.RestoreTestingSelection,
-  postgresqlProvider: () => postgresql.Provider,
-  extension: () => postgresql.Extension,
-  databaseRole: () => postgresql.Role,
-  grant: () => postgresql.Grant,
-  defaultPrivileges: () => postgresql.DefaultPrivileges,
+  vpc: () => aws().ec2.Vpc,
+  subnet: () => aws().ec2.Subnet,
+  subnetGroup: () => aws().rds.SubnetGroup,
+  securityGroup: () => aws().ec2.SecurityGroup,
+  clientSecurityGroup: () => aws().ec2.SecurityGroup,
+  ingressRule: () => aws().vpc.SecurityGroupIngressRule,
+  egressRule: () => aws().vpc.SecurityGroupEgressRule,
+  key: () => aws().kms.Key,
+  keyPolicy: () => aws().kms.KeyPolicy,
+  secret: () => aws().secretsmanager.Secret,
+  secretVersion: () => aws().secretsmanager.SecretVersion,
+  parameterGroup: () => aws().rds.ParameterGroup,
+  logGroup: () => aws().cloudwatch.LogGroup,
+  role: () => aws().iam.Role,
+  rolePolicy: () => aws().iam.RolePolicyAttachment,
+  inlinePolicy: () => aws().iam.RolePolicy,
+  instance: () => aws().rds.Instance,
+  replica: () => aws().rds.Instance,
+  topic: () => aws().sns.Topic,
+  topicPolicy: () => aws().sns.TopicPolicy,
+  topicSubscription: () => aws().sns.TopicSubscription,
+  alarm: () => aws().cloudwatch.MetricAlarm,
+  compositeAlarm: () => aws().cloudwatch.CompositeAlarm,
+  eventRule: () => aws().cloudwatch.EventRule,
+  eventTarget: () => aws().cloudwatch.EventTarget,
+  eventSubscription: () => aws().rds.EventSubscription,
+  dashboard: () => aws().cloudwatch.Dashboard,
+  vault: () => aws().backup.Vault,
+  vaultLock: () => aws().backup.VaultLockConfiguration,
+  plan: () => aws().backup.Plan,
+  selection: () => aws().backup.Selection,
+  restoreTestingPlan: () => aws().backup.RestoreTestingPlan,
+  restoreTestingSelection: () => aws().backup.RestoreTestingSelection,
+  vpcEndpoint: () => aws().ec2.VpcEndpoint,
+  repository: () => aws().ecr.Repository,
+  repositoryLifecycle: () => aws().ecr.LifecyclePolicy,
+  cluster: () => aws().ecs.Cluster,
+  taskDefinition: () => aws().ecs.TaskDefinition,
+  schedule: () => aws().scheduler.Schedule,
+  queue: () => aws().sqs.Queue,
+  postgresqlProvider: () => postgresql().Provider,
+  extension: () => postgresql().Extension,
+  databaseRole: () => postgresql().Role,
+  grant: () => postgresql().Grant,
+  defaultPrivileges: () => postgresql().DefaultPrivileges,
 } as const;
 
 type Kinds = typeof kinds;
@@ -82,6 +89,9 @@ const untagged: ReadonlySet<Kind> = new Set([
   "vaultLock",
   "selection",
   "restoreTestingSelection",
+  "inlinePolicy",
+  "repositoryLifecycle",
+  "schedule",
   "postgresqlProvider",
   "extension",
   "databaseRole",
@@ -90,7 +100,7 @@ const untagged: ReadonlySet<Kind> = new Set([
 ]);
 
 /** IAM is one for all regions. */
-const global: ReadonlySet<Kind> = new Set(["role", "rolePolicy"]);
+const global: ReadonlySet<Kind> = new Set(["role", "rolePolicy", "inlinePolicy"]);
 
 /** Makes the children of a component: each with its tags, its region, and what the caller's transforms change. */
 export class Children {

@@ -1,3 +1,4 @@
+import type { ec2 } from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Children } from "./children.ts";
 
@@ -19,6 +20,10 @@ export interface NetworkArgs {
 export class Network extends pulumi.ComponentResource {
   readonly subnetGroupName: pulumi.Output<string>;
   readonly securityGroupId: pulumi.Output<string>;
+  readonly vpcId: pulumi.Output<string>;
+  readonly subnetIds: pulumi.Input<string>[];
+  /** The VPC that was made for it, where no subnets were named. */
+  readonly ownVpc?: ec2.Vpc;
   /** The group to give to what shall connect, where no groups were named. */
   readonly clientSecurityGroupId?: pulumi.Output<string>;
 
@@ -26,7 +31,8 @@ export class Network extends pulumi.ComponentResource {
     super("database:server:Network", name, {}, options);
     const own = children.below(this);
 
-    const subnetIds = args.subnetIds.length > 0 ? args.subnetIds : ownSubnets(name, args, own);
+    const made = args.subnetIds.length > 0 ? undefined : ownSubnets(name, args, own);
+    const subnetIds = made?.subnetIds ?? args.subnetIds;
     const subnetGroup = own.make("subnetGroup", name, { subnetIds });
     const { vpcId } = subnetGroup;
     const securityGroup = own.make("securityGroup", name, {
@@ -52,6 +58,9 @@ export class Network extends pulumi.ComponentResource {
 
     this.subnetGroupName = subnetGroup.name;
     this.securityGroupId = securityGroup.id;
+    this.vpcId = vpcId;
+    this.subnetIds = subnetIds;
+    if (made) this.ownVpc = made.vpc;
     this.registerOutputs({ subnetGroupName: this.subnetGroupName, securityGroupId: this.securityGroupId });
   }
 }
@@ -67,13 +76,14 @@ function allow(name: string, source: pulumi.Input<string>, securityGroupId: pulu
 }
 
 /** A small private network, one subnet for each zone; no gateway leads in or out. */
-function ownSubnets(name: string, { vpcCidr, zones }: NetworkArgs, own: Children): pulumi.Output<string>[] {
+function ownSubnets(name: string, { vpcCidr, zones }: NetworkArgs, own: Children) {
   const vpc = own.make("vpc", name, { cidrBlock: vpcCidr, enableDnsHostnames: true });
   const blocks = quarters(vpcCidr);
-  return zones.map((availabilityZone, index) => {
+  const subnetIds = zones.map((availabilityZone, index) => {
     const args = { vpcId: vpc.id, cidrBlock: blocks[index]!, availabilityZone };
     return own.make("subnet", `${name}-${availabilityZone.at(-1)}`, args).id;
   });
+  return { vpc, subnetIds };
 }
 
 /** The four equal parts of an IPv4 block. */

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import * as aws from "@pulumi/aws";
+import type { rds } from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../../config.ts";
 import type { ArgsOf, Children } from "./children.ts";
+import { aws } from "./sdk.ts";
 
 export const masterUser = "postgres";
 
@@ -11,9 +12,9 @@ export interface MasterPassword {
   /** What the instance takes for it. */
   args: Partial<ArgsOf<"instance">>;
   /** The secret in Secrets Manager that holds it. */
-  secretArn(instance: aws.rds.Instance): pulumi.Output<string>;
+  secretArn(instance: rds.Instance): pulumi.Output<string>;
   /** Reads it from Secrets Manager. */
-  read(instance: aws.rds.Instance): pulumi.Output<string>;
+  read(instance: rds.Instance): pulumi.Output<string>;
 }
 
 /**
@@ -65,10 +66,10 @@ export function ownPassword(
   };
 }
 
-const managedSecret = (instance: aws.rds.Instance) => instance.masterUserSecrets[0]!.secretArn;
+const managedSecret = (instance: rds.Instance) => instance.masterUserSecrets[0]!.secretArn;
 
 // While the secret is not there its id is unknown, and the SDK does not ask.
 const secretString = (secretId: pulumi.Input<string>) =>
-  aws.secretsmanager.getSecretVersionOutput({ secretId }).secretString;
+  aws().secretsmanager.getSecretVersionOutput({ secretId }).secretString;
 
 const passwordIn = (json: string) => (JSON.parse(json) as { password: string }).password;

@@ -37,7 +37,17 @@ export async function makeDemo(environment: Record<string, string | undefined> =
   await symlink(resolve("toolkit"), join(folder, "toolkit"));
   await mkdir(join(folder, "infra"));
   await symlink(resolve("infra/engine"), join(folder, "infra/engine"));
+  return demoIn(folder, environment);
+}
 
+/** Another demo that starts from what one has come to, its state included. */
+export async function copyDemo(demo: Demo): Promise<Demo> {
+  const folder = await mkdtemp(join(tmpdir(), "engine-"));
+  await cp(demo.folder, folder, { recursive: true });
+  return demoIn(folder, {});
+}
+
+function demoIn(folder: string, environment: Record<string, string | undefined>): Demo {
   function start(...args: string[]) {
     const env = { ...process.env, ...environment };
     const child = spawn(process.execPath, ["infra/engine/cli.ts", ...args], { cwd: folder, env, detached: true });

@@ -16,6 +16,11 @@ const parameterGroup = (...parameters: object[]) =>
 const ingress = (props: Resource["props"]) =>
   resource("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", props);
 
+const containers = (container: object) =>
+  resource("aws:ecs/taskDefinition:TaskDefinition", {
+    containerDefinitions: JSON.stringify([{ name: "app", ...container }]),
+  });
+
 const basic = ["CPUUtilization", "FreeableMemory", "FreeStorageSpace", "DatabaseConnections"];
 
 /** For each rule what it lets pass and what it stops. */
@@ -109,6 +114,8 @@ const cases: Record<string, { passes: Resource[][]; fails: [Resource[], RegExp][
       [primary({ password: secret("geheim"), passwordWoVersion: 3, manageMasterUserPassword: true })],
       [primary({ password: unknownValue, masterUserSecretKmsKeyId: "arn:aws:kms:eu-central-1:1:key/2" })],
       [resource("x:y:Z", { settings: { password_encryption: "scram-sha-256" }, secretId: "db/master", connection: secret({ password: "geheim" }) })],
+      [containers({ environment: [{ name: "PGUSER", value: "me" }], secrets: [{ name: "PGPASSWORD", valueFrom: "arn:aws:secretsmanager:a" }] })],
+      [resource("aws:ecs/taskDefinition:TaskDefinition", { containerDefinitions: unknownValue })],
       [resource("x:y:Z", { url: "postgres://db.example.com/shop", token: "[secret]", secret: "arn:aws:secretsmanager:eu-central-1:1:secret:a" })],
     ],
     fails: [
@@ -117,6 +124,8 @@ const cases: Record<string, { passes: Resource[][]; fails: [Resource[], RegExp][
       [[resource("x:y:Z", { secretString: "geheim" })], /^secretString/],
       [[resource("x:y:Z", { address: "postgres://u:geheim@db.example.com/shop" })], /^address .* wrap it in pulumi\.secret\(\)/],
       [[resource("x:y:Z", { dsn: "host=db password=geheim" })], /^dsn/],
+      [[containers({ environment: [{ name: "PGHOST", value: "db" }, { name: "PGPASSWORD", value: "geheim" }] })], /^PGPASSWORD of container app is in plain text: let ECS/],
+      [[containers({ environment: [{ name: "DATABASE_URL", value: "postgres://u:geheim@db/x" }] })], /^DATABASE_URL of container app/],
     ],
   },
 };

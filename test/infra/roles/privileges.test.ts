@@ -61,7 +61,7 @@ test.each([
   ["create index on stocks (name)", "yes no no no"],
   ["alter table stocks add mine int", "yes no no no"],
   ["drop table watchlist_items", "yes no no no"],
-  ["refresh materialized view weekly_price_summary", "yes no no no"],
+  ["select refresh_weekly_price_summary()", "yes yes no no"],
   ["create temporary table mine (id int)", "yes yes no no"],
   ["select from pgmigrations", "yes yes yes no"],
   ["insert into pgmigrations (name, run_on) values ('x', now())", "yes no no no"],

@@ -98,11 +98,3 @@ test("a refresh brings new prices, and waits for no reader", async () => {
     await reader.end();
   }
 });
-
-test("a view that was never filled is filled", async () => {
-  await database.client.query("refresh materialized view weekly_price_summary with no data");
-  await expect(database.client.query("select from weekly_price_summary")).rejects.toThrow("has not been populated");
-  await refreshViews(database.client);
-  const { rows } = await database.client.query("select count(*) > 1000 as filled from weekly_price_summary");
-  expect(rows).toEqual([{ filled: true }]);
-});

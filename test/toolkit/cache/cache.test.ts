@@ -2,25 +2,29 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { type Cache, type CacheOptions, createCache } from "../../../toolkit/cache/cache.ts";
 import { command } from "../../../toolkit/cache/command.ts";
 import { freezeAndWeigh } from "../../../toolkit/cache/freeze.ts";
+import { announceLike, findNewPartitions, watchNewPartitions } from "../../../toolkit/cache/newPartitions.ts";
 import { readWatched, unwatchTables, watchTables } from "../../../toolkit/cache/watch.ts";
 import { withClient } from "../../../toolkit/connection.ts";
 import { fingerprint } from "../../../toolkit/migrate/fingerprint.ts";
-import { createPool } from "../../../toolkit/pool/pool.ts";
+import { createPool, type Pool } from "../../../toolkit/pool/pool.ts";
 import { defineQuery } from "../../../toolkit/queries/query.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { failure, startProxy, until } from "../pool/support.ts";
-import { counter, createCounters, lookForStaleReads } from "./checker.ts";
+import { counter, counters, createCounters, lookForStaleReads } from "./checker.ts";
 
 let database: TestDatabase;
+/** Writes, and is not the cache's own. */
+let pool: Pool;
 const open: Cache[] = [];
 
 beforeEach(async () => {
   database = await createDatabase();
   await createCounters(database.client);
   await watchTables(database.client, ["counters"]);
+  pool = createPool(database.connection, { min: 1 });
 });
 afterEach(async () => {
-  await Promise.all(open.splice(0).map((cache) => cache.end()));
+  await Promise.all([...open.splice(0), pool].map((each) => each.end()));
   await database.drop();
 });
 
@@ -54,8 +58,9 @@ test("nothing is served that is older than a commit acknowledged in this process
 test("the checker counts stale reads where the database does not announce", async () => {
   const cache = await make({ heartbeat: 60_000 });
   await value(cache);
+  // Its triggers are there, and say nothing.
   await database.client.query(
-    "alter table counters disable trigger user; alter table counters_low disable trigger user",
+    "create or replace function deploy.announce_change() returns trigger language plpgsql as 'begin return null; end'",
   );
   const seen = await lookForStaleReads(cache, database.connection, { milliseconds: 600 });
   expect(seen.stale).toBeGreaterThan(0);
@@ -91,7 +96,7 @@ test("a result that was on its way when its table changed is not kept, and not g
     );
     return rowCount;
   });
-  await cache.query(bump(3));
+  await pool.query(bump(3));
   expect(await ask()).toBe(1);
   expect(await late).toBe(0);
   expect(await ask()).toBe(1);
@@ -107,7 +112,8 @@ test("statements, foreign keys that cascade, truncate and a write to a partition
   const forgotten = async (text: string) => {
     await Promise.all([cache.cached(counter, { id: 0 }), cache.cached(notes, { id: 0 })]);
     const before = cache.getCacheStatus().invalidations;
-    await cache.query(text);
+    await pool.query(text);
+    await value(cache);
     return cache.getCacheStatus().invalidations - before;
   };
   expect(await forgotten("begin; update counters set value = 0; rollback")).toBe(0);
@@ -165,11 +171,10 @@ test("a network that hangs between the listener and the server is noticed, by a 
   const cache = await make({ pool, heartbeat: 60_000, answerTimeout: 200 }, through);
   await value(cache);
   proxy.stalled = true;
-  await cache.query(bump());
-  expect(cache.getCacheStatus()).toMatchObject({ state: "bypassing", why: "it does not answer", entries: 0 });
+  await pool.query(bump());
   expect(await value(cache)).toBe(1);
+  expect(cache.getCacheStatus()).toMatchObject({ state: "bypassing", why: "it does not answer", entries: 0 });
   await cache.end();
-  await pool.end();
   await proxy.close();
 });
 
@@ -197,6 +202,47 @@ test("a table that is not watched wholly is not cached: a new partition, a view,
   );
 });
 
+test("reads ask the server only after a write: once, however many they are", async () => {
+  const proxy = await startProxy(database.connection.port);
+  const cache = await make({ pool, heartbeat: 60_000 }, { ...database.connection, port: proxy.port });
+  await value(cache);
+  /** How often the listener is asked for ten reads. */
+  const asked = async (before: () => unknown) => {
+    await before();
+    const { sent } = proxy;
+    await Promise.all(Array.from({ length: 10 }, () => value(cache)));
+    return proxy.sent - sent;
+  };
+  expect(await asked(() => pool.query("select value from counters"))).toBe(0);
+  expect(await asked(() => pool.query("update counters set value = 0"))).toBe(1);
+  expect(await asked(() => pool.query("comment on table counters is 'counted'"))).toBeGreaterThan(0);
+  expect(await asked(() => pool.query("select bump(0)"))).toBeGreaterThan(0);
+  expect(await asked(() => cache.wrote())).toBeGreaterThan(0);
+  expect(await asked(() => {})).toBe(0);
+  await cache.end();
+  await proxy.close();
+});
+
+test("a new partition is announced: one of the toolkit from the start, one made by hand when upkeep comes by", async () => {
+  const watched = async () => (await readWatched(database.client, ["counters"]))[0]!.watched;
+  await database.client.query(`create table counters_100 (like counters including all);
+    ${announceLike("public.counters", "counters_100")}
+    alter table counters attach partition counters_100 for values from (100) to (200)`);
+  expect([await watched(), await watchNewPartitions(database.client)]).toEqual([true, 0]);
+  const cache = await make({ heartbeat: 60_000 });
+  expect(await value(cache)).toBe(0);
+  // Nobody announces what is written to this one, and the pool that made it is heard.
+  await pool.query(`alter table counters detach partition counters_low;
+    create table counters_new partition of counters for values from (0) to (${counters / 2});
+    insert into counters_new values (0, 7)`);
+  expect([await value(cache), await watched()]).toEqual([7, false]);
+  expect(await findNewPartitions(database.client)).toEqual([{ name: "counters", unwatched: 1 }]);
+  expect([await watchNewPartitions(database.client), await watched()]).toEqual([1, true]);
+  // And nothing is announced of a table like one that nobody watches.
+  await database.client.query(`create table plain (n int); ${announceLike("plain", "plain")}`);
+  expect((await readWatched(database.client, ["plain"]))[0]!.watched).toBe(false);
+});
+
 test("a role that may only read and write the table is enough", async () => {
   const role = `${database.connection.database}_application`;
   await database.client.query(
@@ -205,7 +251,7 @@ test("a role that may only read and write the table is enough", async () => {
   try {
     const cache = await make({}, { ...database.connection, user: role, password: "application" });
     expect(await value(cache)).toBe(0);
-    await cache.query(bump());
+    await pool.query(bump());
     expect([await value(cache), await value(cache)]).toEqual([1, 1]);
     expect(cache.getCacheStatus()).toMatchObject({ misses: 2, hits: 1, bypassed: 0, invalidations: 1 });
     await cache.end();

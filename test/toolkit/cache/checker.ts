@@ -3,8 +3,10 @@ import type pg from "pg";
 import type { Cache } from "../../../toolkit/cache/cache.ts";
 import type { Connection } from "../../../toolkit/connection.ts";
 import { withClient } from "../../../toolkit/connection.ts";
+import { createPool } from "../../../toolkit/pool/pool.ts";
 import { whole } from "../../../toolkit/queries/options.ts";
 import { defineQuery } from "../../../toolkit/queries/query.ts";
+import { createRouter } from "../../../toolkit/replicas/router.ts";
 
 export const counters = 4;
 
@@ -27,7 +29,9 @@ export async function createCounters(client: pg.ClientBase): Promise<void> {
     create table counters (id int primary key, value int not null) partition by range (id);
     create table counters_low partition of counters for values from (0) to (${counters / 2});
     create table counters_high partition of counters for values from (${counters / 2}) to (${counters});
-    insert into counters select id, 0 from generate_series(0, ${counters - 1}) id`);
+    insert into counters select id, 0 from generate_series(0, ${counters - 1}) id;
+    create function bump(which int) returns table (value int) language sql as
+      'update counters set value = counters.value + 1 where id = which returning counters.value'`);
 }
 
 /** What a checker saw. */
@@ -50,20 +54,28 @@ export async function lookForStaleReads(
 ): Promise<Seen> {
   const seen: Seen = { reads: 0, writes: 0, stale: 0 };
   const acknowledged = new Array<number>(counters).fill(0);
+  // The cache has a pool of its own, and nobody tells it of these.
+  const pool = createPool(connection, { min: 4 });
+  const router = createRouter({ primary: { connection }, replicas: [], pool: { min: 1 } });
+  await Promise.all([pool.ready(), router.ready()]);
   const end = Date.now() + milliseconds;
   let turn = 0;
-  /** By every way that a cache offers to write, to the parent and to a partition. */
+  /** By every way that this project offers to write, to the parent and to a partition. */
+  const ways: ((id: number, update: string) => Promise<void>)[] = [
+    async (id, update) => acknowledge(id, await pool.query(update)),
+    async (id, update) => acknowledge(id, await pool.transaction((client) => client.query(update))),
+    (id, update) => pool.withClient(async (client) => acknowledge(id, await client.query(update))),
+    async (id, update) => acknowledge(id, await router.write(update)),
+    async (id, update) => acknowledge(id, await router.transaction((client) => client.query(update))),
+    async (id, update) => acknowledge(id, await pool.query(`with written as (${update}) select value from written`)),
+    async (id) => acknowledge(id, await pool.query("select value from bump($1)", [id])),
+  ];
   async function write(): Promise<void> {
     while (Date.now() < end) {
       const way = turn++;
       const id = way % counters;
       const table = way % 3 > 0 ? "counters" : id < counters / 2 ? "counters_low" : "counters_high";
-      const text = `update ${table} set value = value + 1 where id = ${id} returning value`;
-      if (way % 4 === 0) {
-        await cache.withClient(async (client) => acknowledge(id, await client.query(text)));
-      } else {
-        acknowledge(id, await (way % 4 === 1 ? cache.transaction((client) => client.query(text)) : cache.query(text)));
-      }
+      await ways[way % ways.length]!(id, `update ${table} set value = value + 1 where id = ${id} returning value`);
       // Long enough for a wrong result to be asked for before the next change hides it.
       await sleep((way % 5) * 8);
     }
@@ -98,5 +110,6 @@ export async function lookForStaleReads(
     writeElsewhere(),
     sleep(milliseconds / 2).then(during),
   ]);
+  await Promise.all([pool.end(), router.end()]);
   return seen;
 }

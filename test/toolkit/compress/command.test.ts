@@ -67,6 +67,12 @@ test("the command packs, tells the state, verifies and unpacks, in lines and in 
     stderr: "error: --from 2020-02-30 is not a date\n  fix: Write it as YYYY-MM-DD.\n",
   });
   expect((await toolkit(connection, "unpack", "--from", "2020-07-01", "--json")).code).toBe(0);
+  const dropped = await toolkit(connection, "drop", "--older-than", "1 year", "--dry-run");
+  expect({ ...dropped, stdout: dropped.stdout.split("\n").slice(0, 2) }).toMatchObject({
+    code: 0,
+    stdout: ["price_history_2018_11  to be dropped", "price_history_2018_12  to be dropped"],
+    stderr: expect.stringContaining("public.price_history: would drop price_history_2018_11, which is packed\n"),
+  });
   expect((await toolkit(connection, "melt")).code).toBe(2);
 }, 60_000);
 

@@ -3,8 +3,12 @@ import { computeIndicators } from "../../../toolkit/analysis/indicators.ts";
 import { answerQuestions } from "../../../toolkit/analysis/questions.ts";
 import { refreshViews } from "../../../toolkit/analysis/views.ts";
 import { pack } from "../../../toolkit/compress/pack.ts";
-import { retainPartitions } from "../../../toolkit/partitions/retain.ts";
+import { getCorrelationMatrix } from "../../../toolkit/queries/correlationMatrix.ts";
+import { getStocksWithLatestData } from "../../../toolkit/queries/latestData.ts";
+import { streamPrices } from "../../../toolkit/queries/priceExport.ts";
 import { getPriceRange } from "../../../toolkit/queries/priceRange.ts";
+import { screenStocks } from "../../../toolkit/queries/screener.ts";
+import { upsertPrices } from "../../../toolkit/queries/upsert.ts";
 import type { TestDatabase } from "../../support/database.ts";
 import { filled, olderThan, rowsOf } from "./support.ts";
 
@@ -59,33 +63,54 @@ async function daysFrom(database: TestDatabase, monday: string): Promise<number>
   return rows[0].days;
 }
 
-test("a query of the toolkit reads packed rows too where the session's search_path says so", async () => {
-  let before: object[] = [];
-  const ask = async ({ client }: TestDatabase) =>
-    (await getPriceRange(client, { stock: "S1", from: "2019-01-01", to: "2019-08-31" })).rows;
+/** What the queries say of days that get packed: of a range, of pairs of stocks, of the last prices known on a day. */
+async function asked({ client }: TestDatabase): Promise<Record<string, object[]>> {
+  const days = { from: "2019-01-01", to: "2019-08-31" };
+  const exported: object[] = [];
+  for await (const row of streamPrices(client, days)) exported.push(row);
+  return {
+    range: (await getPriceRange(client, { stock: "S1", ...days })).rows,
+    // Its sums are made in the order in which rows come.
+    matrix: (await getCorrelationMatrix(client, { stocks: ["S1", "S2", "S6"], ...days })).rows.map((pair) => ({
+      ...pair,
+      correlation: pair.correlation?.toFixed(9),
+    })),
+    known: (await getStocksWithLatestData(client, { asOf: "2020-03-15" })).rows,
+    latest: (await getStocksWithLatestData(client)).rows,
+    screened: (await screenStocks(client, { asOf: "2020-05-01", rsiFrom: 1 })).rows,
+    exported,
+  };
+}
+
+test("the queries read packed rows with plain ones, whatever the session's search_path", async () => {
+  let before: Record<string, object[]> = {};
   const database = await packed(async (plain) => {
-    before = await ask(plain);
+    // The prices of one ended before the others were packed, and somebody forgot to say so.
+    await plain.client.query("delete from price_history where stock_id = 8 and date > '2020-08-01'");
+    await plain.client.query("update stocks set delisted_on = '2019-12-31' where id = 7");
+    await computeIndicators(plain.client);
+    before = await asked(plain);
   });
-  expect(before.length).toBeGreaterThan(100);
-  expect(await ask(database)).toEqual([]);
-  await database.client.query("set search_path to packed, public");
-  expect(await ask(database)).toEqual(before);
+  expect(Object.values(before).map((rows) => rows.length > 0)).toEqual([true, true, true, true, true, true]);
+  expect(await asked(database)).toEqual(before);
+  // An older day of the stock without newer prices is corrected: it is plain, and not the latest.
+  await upsertPrices(database.client, [{ stockId: 8, date: "2018-11-04", close: 1 }]);
+  expect((await asked(database)).latest).toEqual(before.latest);
 }, 60_000);
 
-test("retention refuses to drop months whose prices are packed", async () => {
+test("a price that is stored again on a packed day stays packed, one that differs counts as updated", async () => {
   const database = await packed();
-  const retain = () =>
-    retainPartitions(database.connection, {
-      table: "price_history",
-      policy: { retention: "3 years", onExpire: "drop", interval: "month" },
-    });
-  await expect(retain()).rejects.toThrow(
-    `price_history_late has expired, and cannot go: prices of its days are packed
-  why: They would stay, and be missing from an archive.
-  fix: Unpack them first: toolkit compress unpack --from 2018-07-01. Then retain again.`,
+  const { client } = database;
+  const { rows } = await client.query(
+    `select stock_id as "stockId", date::text, open, high, low, close, adjusted_close as "adjustedClose", volume
+     from packed.price_history where date between '2019-03-01' and '2019-03-05'`,
   );
-  const { rows } = await database.client.query(
-    "select count(*)::int as n from packed.price_history where date < '2021-01-01'",
-  );
-  expect(rows[0].n).toBeGreaterThan(3000);
+  const unchanged = { inserted: 0, updated: 0, unchanged: rows.length, partitions: 0 };
+  expect(await upsertPrices(client, rows)).toEqual(unchanged);
+  const late = () => rowsOf(database, "price_history_late");
+  expect(await late()).toEqual([]);
+  expect(await upsertPrices(client, [{ ...rows[0], close: 3 }, rows[1]])).toEqual({
+    ...{ inserted: 0, updated: 1, unchanged: 1, partitions: 0 },
+  });
+  expect(await late()).toHaveLength(1);
 }, 60_000);

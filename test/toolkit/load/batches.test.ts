@@ -31,15 +31,13 @@ const lines = [
 test("a batch holds lines for COPY, the later one of a day, and what it takes to store them", async () => {
   const [batch, ...others] = await batches(lines, 100);
   expect(others).toEqual([]);
-  expect([...batch!.prices.values()]).toEqual([
-    "A\t2000-01-31\t4",
-    "A\t2000-03-01\t2",
-    "B\t1999-12-31\t5",
-    "A\t2000-02-01\t6",
+  expect([...batch!.prices].map(([symbol, lines]) => [symbol, [...lines.values()]])).toEqual([
+    ["A", ["2000-01-31\t4", "2000-03-01\t2", "2000-02-01\t6"]],
+    ["B", ["1999-12-31\t5"]],
   ]);
   expect(batch).toMatchObject({
-    symbols: new Set(["A", "B"]),
-    months: new Set(["2000-01", "2000-03", "1999-12", "2000-02"]),
+    size: 4,
+    months: new Map([...Object.entries({ "2000-01": 2, "2000-03": 1, "1999-12": 1, "2000-02": 1 })]),
     firstDate: "1999-12-31",
     lastDate: "2000-03-01",
     repeated: 1,

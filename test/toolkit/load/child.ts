@@ -23,18 +23,30 @@ export function runLoad(connection: Connection, args: string[], nodeArgs: string
 /**
  * Starts a load whose batches are small enough to be interrupted between two of them.
  * @param options.asNobody gives up root's rights once the program is loaded: for root every folder is writable
+ * @param options.killAt kills itself (SIGKILL) at its n-th query: before an even one is sent, right after an odd one was
  */
 export function startLoad(
   connection: Connection,
   path: string,
-  options: LoadOptions & { asNobody?: boolean },
+  options: LoadOptions & { asNobody?: boolean; killAt?: number },
 ): Started {
-  const { asNobody, ...loadOptions } = options;
+  const { asNobody, killAt = Number.MAX_SAFE_INTEGER, ...loadOptions } = options;
   const code = `
+    import pg from "pg";
     import { parseConnectionString } from "./toolkit/connection.ts";
     import { report } from "./toolkit/cli.ts";
     import { load } from "./toolkit/load/load.ts";
     const [url, path] = [process.env.DATABASE_URL, ${JSON.stringify(path)}];
+    const query = pg.Client.prototype.query;
+    let sent = 0;
+    const die = () => process.kill(process.pid, "SIGKILL");
+    pg.Client.prototype.query = function (...words) {
+      sent++;
+      if (sent >= ${killAt} && sent % 2 === 0) die();
+      const result = query.apply(this, words);
+      if (sent >= ${killAt}) setImmediate(die);
+      return result;
+    };
     if (${Boolean(asNobody)} && process.getuid() === 0) process.setuid(65534);
     try {
       console.log(JSON.stringify(await load(parseConnectionString(url), path, ${JSON.stringify(loadOptions)})));

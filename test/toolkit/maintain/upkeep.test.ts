@@ -1,11 +1,29 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import type { Context } from "../../../toolkit/cli.ts";
+import { command } from "../../../toolkit/maintain/command.ts";
+import { setPolicy } from "../../../toolkit/partitions/policy.ts";
+import { chooseTables } from "../../../toolkit/partitions/tables.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { run, stepsOf } from "./support.ts";
 
 let database: TestDatabase;
+/** What the command prints on stdout. */
+async function outputOf(argv: string[], context: Context): Promise<string> {
+  const written: string[] = [];
+  const [write, told] = [process.stdout.write, jest.spyOn(process.stderr, "write").mockReturnValue(true)];
+  process.stdout.write = (text: string | Uint8Array) => written.push(String(text)) > 0;
+  try {
+    await command(argv, database.connection, context);
+    return written.join("");
+  } finally {
+    process.stdout.write = write;
+    told.mockRestore();
+  }
+}
+
 const only = ["partitions", "summaries", "retention", "compression", "history", "backups"];
 
 beforeAll(async () => {
@@ -42,7 +60,7 @@ test("partitions are made ahead, prices are summed up, old ones are packed where
   expect((await run(database, packing)).steps).toEqual([]);
 });
 
-test("backups are removed where it is said how many stay, and only then", async () => {
+test("backups are removed where it is said how many stay, by the stack too, and only then", async () => {
   const folder = await mkdtemp(join(tmpdir(), "maintain-"));
   try {
     for (const day of ["01", "02", "03"]) {
@@ -52,7 +70,16 @@ test("backups are removed where it is said how many stay, and only then", async 
     }
     const backup = { kind: "auto", directory: folder } as const;
     expect((await run(database, { only: ["backups"], backup })).steps).toEqual([]);
-    const { steps } = await run(database, { only: ["backups"], backup, backupCount: 1 });
+    const planned = async (argv: string[], keptBackups?: Context["keptBackups"]) => {
+      const context = { backup, ...(keptBackups && { keptBackups }) };
+      const output = await outputOf(["--only", "backups", "--dry-run", "--json", ...argv], context);
+      return JSON.parse(output).steps.map(({ why }: { why: string }) => why);
+    };
+    const stack = { count: 2, days: 100_000 };
+    expect(await planned([])).toEqual([]);
+    expect(await planned([], stack)).toEqual(["not to be kept: backup-01, 1,000 bytes"]);
+    expect(await planned(["--backup-count", "1"], stack)).toEqual(["not to be kept: backup-01, backup-02, 2 kB"]);
+    const { steps } = await run(database, { only: ["backups"], backup, kept: { count: 1, days: 1_000 } });
     expect(steps).toMatchObject([
       { object: folder, why: "not to be kept: backup-01, backup-02, 2 kB", result: "done" },
     ]);
@@ -60,4 +87,24 @@ test("backups are removed where it is said how many stay, and only then", async 
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test("what would be archived is left alone where no disk lasts, and what is dropped goes", async () => {
+  const { client } = database;
+  await client.query(`
+    create table kept (day date not null) partition by range (day);
+    create table kept_2020 partition of kept for values from ('2020-01-01') to ('2020-02-01')`);
+  const [table] = await chooseTables(client, "kept");
+  const without = () => run(database, { only: ["retention"], archive: false });
+  const policy = { interval: "month", ahead: 0, retention: "1 year", timeZone: "UTC" } as const;
+  await setPolicy(client, table!, { ...policy, onExpire: "archive" });
+  expect((await without()).steps).toMatchObject([
+    { result: "skipped", note: "an archive would not last here: run toolkit partitions retain where it does" },
+  ]);
+  const isThere = async () =>
+    (await client.query("select to_regclass('kept_2020') is not null as there")).rows[0].there;
+  expect(await isThere()).toBe(true);
+  await setPolicy(client, table!, { ...policy, onExpire: "drop" });
+  expect(stepsOf(await without())).toEqual([["retention", "public.kept", "done"]]);
+  expect(await isThere()).toBe(false);
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/globals";
 import type { Context } from "../../../toolkit/cli.ts";
 import { command, needsDatabase } from "../../../toolkit/monitor/command.ts";
-import { questions } from "../../../toolkit/monitor/questions.ts";
+import { allQuestions } from "../../../toolkit/monitor/questions.ts";
 import { allThresholds } from "../../../toolkit/monitor/thresholds.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
@@ -76,7 +76,7 @@ test("--list shows every threshold with its reason and a source on the web, and 
 
 test("a question or a threshold that there is not is wrong usage, before any database is asked", async () => {
   await expect(needsDatabase(["lock"])).rejects.toThrow(`there is no question lock
-  fix: Use some of ${questions.map(({ name }) => name).join(", ")}.`);
+  fix: Use some of ${allQuestions.map(({ name }) => name).join(", ")}.`);
   await expect(needsDatabase(["--threshold", "locks.wait=1", "--threshold", "locks.waitSeconds=soon"])).rejects.toThrow(
     `--threshold: there is no threshold locks.wait; locks.waitSeconds is "soon", and not a number from 0 on
   fix: \`toolkit check --list\` shows every threshold with its unit.`,

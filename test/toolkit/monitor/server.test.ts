@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type pg from "pg";
 import { copyRunningServer } from "../../../toolkit/backup/physical.ts";
 import { connect } from "../../../toolkit/connection.ts";
+import type { QueryPlan } from "../../../toolkit/monitor/queryPlans.ts";
 import { stopServer } from "../../../toolkit/server/control.ts";
 import { type OwnServer, startOwnServer } from "./ownServer.ts";
 import { about, ask, until } from "./support.ts";
@@ -75,6 +76,33 @@ test("a slow statement is found by pg_stat_statements without its values, and wh
   expect(found!.fix).toMatch(/\(it is off\)\.$/);
   await client.query("set auto_explain.log_min_duration = '1s'");
   expect((await slow())!.fix).toMatch(/^auto_explain is on/);
+});
+
+test("the plan of a slow statement is read out of the log, with what to do, and without a value of anybody's", async () => {
+  expect(await ask(client, "query-plans")).toMatchObject({
+    rows: [],
+    unavailable: expect.stringMatching(/^No plan is at the end of \/.*log: none of the statements was slower than /),
+  });
+  await client.query(`
+    set auto_explain.log_min_duration = 0; set auto_explain.log_analyze = on; set auto_explain.log_format = json;
+    create table looked_at as select n as id, n % 1000 as kind, 'n' || n as name from generate_series(1, 20000) n`);
+  await client.query("select count(*) from looked_at where kind = 77 and name <> 'hunter2'");
+  await client.query("select count(*) from looked_at where kind = $1 and name <> $2", [77, "hunter2"]);
+  await client.query("reset auto_explain.log_min_duration");
+  const answer = await until(async () => {
+    const found = await ask(client, "query-plans");
+    return (found.rows as QueryPlan[]).some(({ query }) => query.includes("looked_at where")) && found;
+  });
+  expect(JSON.stringify(answer)).not.toMatch(/hunter2|77\b/);
+  const row = (answer.rows as QueryPlan[]).find(({ query }) => query.includes("looked_at where"))!;
+  expect(row).toMatchObject({
+    query: "select count(*) from looked_at where kind = $1 and name <> $2",
+    slowest: "Seq Scan on looked_at",
+    plan: { rows: 1, parts: [{ rows: 20, removedRows: 19_980 }] },
+  });
+  expect(about(`statement ${row.queryId}`, answer)).toMatchObject([
+    { severity: "notice", fix: expect.stringMatching(/^create index concurrently on public\.looked_at \(kind\); /) },
+  ]);
 });
 
 test("a prepared transaction that was forgotten is found", async () => {

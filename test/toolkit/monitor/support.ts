@@ -1,7 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type pg from "pg";
+import { logsOf } from "../../../toolkit/monitor/plans/logs.ts";
 import type { Finding } from "../../../toolkit/monitor/question.ts";
-import { questions } from "../../../toolkit/monitor/questions.ts";
+import { allQuestions } from "../../../toolkit/monitor/questions.ts";
 import { snapshot } from "../../../toolkit/monitor/snapshot.ts";
 import type { Overrides } from "../../../toolkit/monitor/thresholds.ts";
 
@@ -11,8 +12,8 @@ const pause = 20;
 /** Asks one question; limits by full name. Counters of this session are written out first. */
 export async function ask(client: pg.Client, name: string, limits: Overrides = {}) {
   await client.query("select pg_stat_force_next_flush()");
-  const asked = questions.filter((question) => question.name === name);
-  const { answers } = await snapshot(client, { limits, ask: asked });
+  const asked = allQuestions.filter((question) => question.name === name);
+  const { answers } = await snapshot(client, { limits, ask: asked, logs: logsOf(undefined) });
   return answers[name]!;
 }
 

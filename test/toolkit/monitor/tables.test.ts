@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { TableHealth } from "../../../toolkit/monitor/tableHealth.ts";
+import { readWidths } from "../../../toolkit/monitor/widths.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { about, ask } from "./support.ts";
 
@@ -88,4 +89,19 @@ test("sizes grow with the rows, and are held against the disk and the size of on
     ["critical", "", "disk-nearly-full"],
     ["notice", "public.hollow", undefined],
   ]);
+});
+
+test("the widths of columns are the same by the view of what a role may select as by the table below it", async () => {
+  const { client } = database;
+  await client.query(`
+    create table mixed (id int, gone text, note text, "by """ date);
+    insert into mixed select n, 'x', case when n % 2 = 0 then 'note' end, 'today' from generate_series(1, 100) n;
+    alter table mixed drop column gone; analyze mixed; alter table mixed add column unseen int`);
+  const [byTable, byView] = [
+    await readWidths(client, { readsStatistics: true }),
+    await readWidths(client, { readsStatistics: false }),
+  ];
+  expect(byView).toEqual(byTable);
+  const { rows } = await client.query("select 'mixed'::regclass::oid::int as oid");
+  expect(byTable.get(rows[0].oid)).toEqual({ columns: { 1: 4, 3: 2.5, 4: 4 }, unknown: 1, nulls: true });
 });

@@ -81,6 +81,46 @@ test("the rows of a default partition get partitions of their own, and the polic
   expect((await partitionStatus(client, { table })).findings).toEqual([]);
 });
 
+test.each([
+  ["with a key", 3_000],
+  ["without a key, of which some look the same", 200],
+])(
+  "a flood of changes of the very rows, %s, does not outrun it, and each is there in the end",
+  async (kind, number) => {
+    const { connection, client } = await oddDatabase();
+    const table = await forgottenTable(client, number);
+    if (kind !== "with a key")
+      await client.query(`
+      alter table ${table} drop constraint "Read""ings_sensor_At time_key";
+      insert into ${table} (sensor, "At time", value) select sensor, "At time", value from ${table}, generate_series(1, 2)`);
+    const sums = async () =>
+      (
+        await client.query(
+          `select count(*)::int as rows, sum(value)::int as sum, sum(twice)::int as twice from ${table}`,
+        )
+      ).rows[0];
+    const before = await sums();
+    const writer = await connect(connection);
+    let [stopping, changed] = [false, 0];
+    const writing = (async () => {
+      for (let n = 0; !stopping; n++) {
+        const update = `update ${table} set value = value + 1 where sensor = ${1 + (n % 5)}`;
+        changed += (await writer.query(update)).rowCount!;
+      }
+    })();
+    try {
+      await repairPartitions(connection, { table, patience: 20_000 });
+    } finally {
+      stopping = true;
+      await writing;
+      await writer.end();
+    }
+    const sum = before.sum + changed;
+    expect(await sums()).toEqual({ rows: before.rows, sum, twice: 2 * sum });
+    expect((await partitionStatus(client, { table })).findings).toEqual([]);
+  },
+);
+
 test("it ends with what to do where its patience does, and every row is where it was", async () => {
   const { connection, client } = await oddDatabase();
   const table = await forgottenTable(client);

@@ -42,7 +42,7 @@ test("another database gets the general checks only, as JSON and in a file", asy
     file,
   );
   const result = JSON.parse(stdout);
-  expect(result).toMatchObject({ version: 1, load: { durationSeconds: 1, connections: 1 } });
+  expect(result).toMatchObject({ version: 1, load: { durationSeconds: 1, connections: 1, pooled: false } });
   expect(JSON.parse(await readFile(file, "utf8"))).toEqual(result);
   expect(result.checks.map(({ name, verdict }: { name: string; verdict: string }) => [name, verdict])).toEqual([
     ...[

@@ -1,8 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { compareRuns } from "../../../toolkit/perf/baseline.ts";
 import { findKnee, rampUp } from "../../../toolkit/perf/knee.ts";
-import { spread } from "../../../toolkit/perf/samples.ts";
-import { median, percentile } from "../../../toolkit/statistics.ts";
+import { median, percentile, spread } from "../../../toolkit/statistics.ts";
 
 test("the ramp doubles up to the pool's size and ends at twice as much", () => {
   expect([1, 2, 5, 8].map(rampUp)).toEqual([

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { connect } from "../../../toolkit/connection.ts";
 import { readPlan } from "../../../toolkit/perf/plans.ts";
 import { type CheckResult, type PerformanceResult, testPerformance } from "../../../toolkit/perf/run.ts";
-import { withReader } from "../../../toolkit/perf/session.ts";
+import { readerOf, withReader } from "../../../toolkit/perf/session.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { pgbouncerInstalled, startPgBouncer } from "../../support/pgbouncer.ts";
 import { prices, smallMarket } from "../queries/market.ts";
 
 let database: TestDatabase;
@@ -55,16 +57,17 @@ test("every check is asked, and nothing in the database changes", async () => {
 }, 60_000);
 
 test("a session of the test cannot write", async () => {
-  const write = withReader(database.connection, (client) => client.query("delete from price_history"));
+  const write = withReader(database.connection, (read) => read((client) => client.query("delete from price_history")));
   await expect(write).rejects.toMatchObject({ code: "25006" });
 });
 
 test("what is slower than in the baseline beyond the noise fails, and what is not does not", async () => {
   const relative = (subject: string) => rowOf(result, "times", subject)!.figures.relative as number[];
-  const baseline = new Map([
+  const times = new Map([
     ["latest-data", relative("latest-data").map((value) => value / 100)],
     ["price-range", relative("price-range").map((value) => value * 100)],
   ]);
+  const baseline = { pooled: false, times };
   const again = await testPerformance(database.connection, { ...least, baseline });
   expect(rowOf(again, "times", "latest-data")).toMatchObject({ verdict: "failed", figures: { change: "slower" } });
   expect(rowOf(again, "times", "price-range")).toMatchObject({ verdict: "passed", figures: { change: "faster" } });
@@ -74,6 +77,56 @@ test("what is slower than in the baseline beyond the noise fails, and what is no
   });
   expect([check(again, "times").verdict, again.passed]).toEqual(["failed", false]);
 }, 60_000);
+
+(pgbouncerInstalled ? test : test.skip)(
+  "through a PgBouncer in transaction mode every check is asked, says where it differs, and leaves nothing in its backends",
+  async () => {
+    const bouncer = await startPgBouncer(database.connection);
+    try {
+      const said: string[] = [];
+      const times = new Map(check(result, "times").rows.map(({ subject }) => [subject, [1]]));
+      const found = await testPerformance(bouncer.connection, {
+        ...least,
+        baseline: { pooled: false, times },
+        say: (line) => said.push(line),
+      });
+      expect(said).toContain(
+        "a connection pooler stands before the server: every query runs in a transaction of its own and is planned anew, " +
+          "so times compare with those that were measured in the same way",
+      );
+      expect(found.load.pooled).toBe(true);
+      const judged = ({ checks }: PerformanceResult) =>
+        checks.map(({ name, rows }) => [name, rows.map(({ subject }) => subject)]);
+      expect(judged(found)).toEqual(judged(result));
+      const verdicts = ({ checks }: PerformanceResult) =>
+        checks.slice(0, 4).map(({ rows }) => rows.map(({ subject, verdict }) => [subject, verdict]));
+      expect(verdicts(found)).toEqual(verdicts(result));
+      expect(rowOf(found, "times", "screener")).toMatchObject({
+        verdict: "skipped",
+        said: "The baseline was measured without a connection pooler.",
+      });
+      expect(rowOf(found, "pool", "the knee")!.said).toMatch(
+        /Each request was a transaction, for a connection pooler stands before the server\.$/,
+      );
+      for (const { said: failure } of check(found, "pool").rows) expect(failure ?? "").not.toMatch(/requests failed/);
+
+      // In a transaction at the same time, so that each meets one of the two backends.
+      const others = [await connect(bouncer.connection), await connect(bouncer.connection)];
+      for (const other of others) await other.query("begin");
+      for (const other of others) {
+        const { rows } = await other.query(`
+          select current_setting('default_transaction_read_only') as read_only, current_setting('statement_timeout') as timeout,
+                 current_setting('plan_cache_mode') as mode,
+                 (select count(*)::int from pg_prepared_statements where from_sql) as prepared`);
+        expect(rows).toEqual([{ read_only: "off", timeout: "0", mode: "auto", prepared: 0 }]);
+      }
+      for (const other of others) await other.end();
+    } finally {
+      await bouncer.stop();
+    }
+  },
+  60_000,
+);
 
 test("an index that is missing or invalid, and partitions that are not left out, are found", async () => {
   const broken = await createDatabase({ template: "head" });
@@ -115,12 +168,13 @@ test("a plan tells what it read: the index, or the whole table, and what went to
     { text: "select * from readings where n = any ($1::int[])", values: [[3, 4]] },
     { text: "select * from readings where $1::text is null order by kind", values: [null] },
   ];
+  const read = readerOf(client);
   for (const mode of ["force_custom_plan", "force_generic_plan"] as const) {
-    expect(await readPlan(client, few!, mode)).toMatchObject({
+    expect(await readPlan(read, few!, mode)).toMatchObject({
       indexes: ["readings_n_idx"],
       scanned: [],
       onDisk: false,
     });
-    expect(await readPlan(client, all!, mode)).toMatchObject({ indexes: [], scanned: ["readings"], onDisk: true });
+    expect(await readPlan(read, all!, mode)).toMatchObject({ indexes: [], scanned: ["readings"], onDisk: true });
   }
 });

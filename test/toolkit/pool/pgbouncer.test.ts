@@ -1,72 +1,27 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { type Connection, connect } from "../../../toolkit/connection.ts";
+import type { Connection } from "../../../toolkit/connection.ts";
 import { createPool, type Pool } from "../../../toolkit/pool/pool.ts";
-import { serverUser } from "../../../toolkit/server/systemUser.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
-import { freePort, temporaryBase } from "../../support/server.ts";
+import { type PgBouncer, pgbouncerInstalled, startPgBouncer } from "../../support/pgbouncer.ts";
 import { failure, until } from "./support.ts";
 
-const path = `${process.env.PATH}:/usr/sbin:/usr/local/sbin`;
-const installed = spawnSync("pgbouncer", ["--version"], { env: { PATH: path } }).status === 0;
-const where = installed ? describe : describe.skip;
+const where = pgbouncerInstalled ? describe : describe.skip;
 
 where("behind a PgBouncer in transaction mode (skipped where none is installed)", () => {
   let database: TestDatabase;
-  let folder: string;
-  let bouncer: ChildProcess;
+  let bouncer: PgBouncer;
   let pool: Pool;
   let through: Connection;
 
   beforeAll(async () => {
     database = await createDatabase();
-    const { port, user, password, database: name } = database.connection;
-    const account = await serverUser();
-    folder = await mkdtemp(join(await temporaryBase(account), "postgres-from-code-pgbouncer-"));
-    const listen = await freePort();
-    const settings = {
-      listen_addr: "127.0.0.1",
-      listen_port: listen,
-      unix_socket_dir: "",
-      pool_mode: "transaction",
-      auth_type: "any",
-      // Two backends for fifteen clients: each client meets a backend that another one used.
-      default_pool_size: 2,
-      logfile: join(folder, "log"),
-    };
-    await writeFile(
-      join(folder, "pgbouncer.ini"),
-      `[databases]\n${name} = host=127.0.0.1 port=${port} user=${user} password=${password}\n[pgbouncer]\n${Object.entries(
-        settings,
-      )
-        .map(([key, value]) => `${key} = ${value}`)
-        .join("\n")}\n`,
-      { mode: 0o600 },
-    );
-    if (account)
-      for (const each of [folder, join(folder, "pgbouncer.ini")]) await chown(each, account.uid, account.gid);
-    // PgBouncer, too, refuses to run as root.
-    bouncer = spawn("pgbouncer", ["-q", join(folder, "pgbouncer.ini")], {
-      ...account,
-      cwd: "/",
-      env: { PATH: path },
-      stdio: "ignore",
-    });
-    through = { ...database.connection, port: listen };
-    await until(() =>
-      connect(through).then(
-        (client) => client.end().then(() => true),
-        () => false,
-      ),
-    );
+    bouncer = await startPgBouncer(database.connection);
+    through = bouncer.connection;
     pool = createPool(through, { pgbouncer: true });
   });
   afterAll(async () => {
     await pool?.end();
-    bouncer?.kill("SIGKILL");
-    if (folder) await rm(folder, { recursive: true, force: true });
+    await bouncer?.stop();
     await database?.drop();
   });
 

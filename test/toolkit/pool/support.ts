@@ -39,6 +39,8 @@ export interface TcpProxy {
   sent: number;
   /** While true nothing gets through, and nobody is told; connections are accepted. */
   stalled: boolean;
+  /** How often somebody sent something while it was stalled, which was lost. */
+  lost: number;
   /** Where new connections lead. */
   target: number;
   /** How many connections it has. */
@@ -56,7 +58,10 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     ] as const) {
       sockets.add(from);
       from.on("data", (chunk) => {
-        if (proxy.stalled) return;
+        if (proxy.stalled) {
+          proxy.lost += 1;
+          return;
+        }
         if (from === client) proxy.sent += 1;
         to.write(chunk);
       });
@@ -72,6 +77,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     port: (server.address() as { port: number }).port,
     sent: 0,
     stalled: false,
+    lost: 0,
     target,
     get open() {
       return sockets.size / 2;

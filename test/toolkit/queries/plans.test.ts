@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { excesses, planModes, readPlan, unusedIndexes } from "../../../toolkit/perf/plans.ts";
+import { readerOf } from "../../../toolkit/perf/session.ts";
 import { queries } from "../../../toolkit/queries/index.ts";
 import { sampleOptions, statementOf } from "../../../toolkit/queries/query.ts";
 import type { TestDatabase } from "../../support/database.ts";
@@ -25,7 +26,7 @@ for (const mode of planModes)
     `%s reads what it says, with ${mode}`,
     async (_, query) => {
       const options = await sampleOptions(database.client, query);
-      const read = await readPlan(database.client, statementOf(query, options!), mode);
+      const read = await readPlan(readerOf(database.client), statementOf(query, options!), mode);
       expect(unusedIndexes(read, query.expectation)).toEqual([]);
       expect(excesses(read, query.expectation)).toEqual([]);
     },
