@@ -1,4 +1,5 @@
 import { docs } from "../monitor/sources.ts";
+import { closedWaysBack } from "./conversions.ts";
 import { bloatedIndexes, leftoverIndexes } from "./indexes.ts";
 import type { Task } from "./step.ts";
 import { tablesToAnalyze, tablesToFreeze, tablesToVacuum } from "./tables.ts";
@@ -86,6 +87,15 @@ export const tasks: readonly Task[] = [
     lock: "share update exclusive, or access exclusive where a default partition asks for it, for 200 ms at most",
     source: `${docs}/ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-MAINTENANCE`,
     find: expiredPartitions,
+  },
+  {
+    name: "conversions",
+    title: "drop the plain tables of finished conversions",
+    decides: "--keep-for of `toolkit partition`, which keeps the way back open",
+    runs: "toolkit partition TABLE --cleanup --yes",
+    lock: "access exclusive on the table, for 50 ms at most, to drop the triggers",
+    source: `${docs}/sql-droptrigger.html`,
+    find: closedWaysBack,
   },
   {
     name: "compression",
