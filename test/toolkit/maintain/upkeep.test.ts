@@ -58,7 +58,9 @@ test("the plain table of a conversion goes when its way back is closed, and not 
       why: "the way back to the plain table was open until 2024-02-01T00:00:00.000Z; it takes 0.0 MB",
     },
   ]);
-  const { rows } = await client.query("select (select count(*)::int from visit), to_regclass('deploy.visit_before_partitioning') as kept");
+  const { rows } = await client.query(
+    "select (select count(*)::int from visit), to_regclass('deploy.visit_before_partitioning') as kept",
+  );
   expect(rows[0]).toEqual({ count: 1, kept: null });
   expect((await run(database, { only: ["conversions"] })).steps).toEqual([]);
   await client.query("drop table visit");
