@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { UserError } from "../toolkit/errors.ts";
-import { freePort } from "../toolkit/migrate/locks/scratchFolder.ts";
+import { freePort } from "../toolkit/server/scratchFolder.ts";
 import { say } from "../toolkit/terminal.ts";
 import type { BenchOptions, Measured } from "./index.ts";
 

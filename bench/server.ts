@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Connection } from "../toolkit/connection.ts";
-import { clusterIn, freePort, makeScratchFolder, removeScratchFolder } from "../toolkit/migrate/locks/scratchFolder.ts";
 import { type Binaries, findBinaries } from "../toolkit/server/binaries.ts";
 import { initCluster, settingsFile, superuser } from "../toolkit/server/cluster.ts";
 import { startServer } from "../toolkit/server/control.ts";
 import { writePrivate } from "../toolkit/server/files.ts";
+import { clusterIn, freePort, makeScratchFolder, removeScratchFolder } from "../toolkit/server/scratchFolder.ts";
 import { renderSettings } from "../toolkit/server/settings.ts";
 import { run, serverUser } from "../toolkit/server/systemUser.ts";
 

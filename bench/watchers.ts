@@ -3,8 +3,8 @@ import { access, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { type Connection, clientConfig, connectionString, withClient } from "../toolkit/connection.ts";
-import { freePort } from "../toolkit/migrate/locks/scratchFolder.ts";
 import { snapshot } from "../toolkit/monitor/snapshot.ts";
+import { freePort } from "../toolkit/server/scratchFolder.ts";
 import { say } from "../toolkit/terminal.ts";
 
 const exporterProgram = "/usr/bin/prometheus-postgres-exporter";

@@ -19,6 +19,7 @@ export interface Config {
   finalBackup: boolean;
   restoreFrom?: string;
   lockTimeout: number;
+  migrateTo: string;
   acceptDrift: string;
   backupBefore: boolean;
   backupCount: number;

@@ -50,6 +50,7 @@ export const rules: Record<string, Rule> = {
   finalBackup: { type: "boolean", default: true },
   restoreFrom: { type: "string", default: "" },
   lockTimeout: { type: "integer", default: 5000, check: between(100, 600_000, "milliseconds") },
+  migrateTo: { type: "string", default: "", check: matching(/^(\d{4}_[\w-]+)?$/, "0017_replace_table") },
   acceptDrift: { type: "string", default: "", check: matching(/^([0-9a-f]{12})?$/, "3fa9c0d1e2b4") },
   backupBefore: { type: "boolean", default: true },
   backupCount: { type: "integer", default: 5, check: between(1, 1000, "a number of backups") },

@@ -20,6 +20,7 @@ export class Migrations extends pulumi.dynamic.Resource {
         server: server.identity,
         directory: "migrations",
         lockTimeout: config.lockTimeout,
+        migrateTo: config.migrateTo,
         acceptDrift: config.acceptDrift,
         backup: server.backup,
         backupBefore: config.backupBefore,

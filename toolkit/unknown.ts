@@ -2,7 +2,7 @@
  * What Pulumi's engine passes to a dynamic provider in place of a value that is not known during preview
  * (`unknownValue` in @pulumi/pulumi/runtime/rpc). Repeated here because the toolkit imports nothing of Pulumi's.
  */
-const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+export const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
 /** Whether any part of a value is unknown during preview. */
 export function containsUnknown(value: unknown): boolean {

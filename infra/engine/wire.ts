@@ -3,11 +3,13 @@
  * stands for a secret, and a fixed GUID for what is not known during preview. The constants are those of Pulumi's
  * protocol (`runtime/rpc` of @pulumi/pulumi).
  */
+import { unknownValue } from "../../toolkit/unknown.ts";
+
 export type Properties = Record<string, unknown>;
 
 export const signatureKey = "4dabf18193072939515e22adb298388d";
 export const secretSignature = "1b47061264138c4ac30d75fd1eb44270";
-export const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+export { unknownValue };
 
 /** The property in which a dynamic resource carries its provider's code. */
 export const providerKey = "__provider";

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { freePort } from "../../toolkit/migrate/locks/scratchFolder.ts";
+import { freePort } from "../../toolkit/server/scratchFolder.ts";
 
 /** What a command left. */
 export interface Finished {

@@ -1,19 +1,14 @@
 import { join } from "node:path";
 import { connectionString } from "../../toolkit/connection.ts";
-import {
-  clusterIn,
-  freePort,
-  makeScratchFolder,
-  removeScratchFolder,
-} from "../../toolkit/migrate/locks/scratchFolder.ts";
 import { findBinaries } from "../../toolkit/server/binaries.ts";
 import { initCluster, settingsFile, superuser } from "../../toolkit/server/cluster.ts";
 import { startServer } from "../../toolkit/server/control.ts";
 import { writePrivate } from "../../toolkit/server/files.ts";
+import { clusterIn, freePort, makeScratchFolder, removeScratchFolder } from "../../toolkit/server/scratchFolder.ts";
 import { renderSettings } from "../../toolkit/server/settings.ts";
 import { serverUser } from "../../toolkit/server/systemUser.ts";
 
-export { freePort, temporaryBase } from "../../toolkit/migrate/locks/scratchFolder.ts";
+export { freePort, temporaryBase } from "../../toolkit/server/scratchFolder.ts";
 
 const prefix = "postgres-from-code-test-";
 

@@ -1,16 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isAlive } from "../alive.ts";
 import type { Connection } from "../connection.ts";
 import { messageOf, UserError } from "../errors.ts";
 import { type Cluster, initCluster } from "../server/cluster.ts";
-import { startServer, stopServer } from "../server/control.ts";
+import { startServer } from "../server/control.ts";
 import { writePrivate } from "../server/files.ts";
 import { restoreBackup } from "../server/finalBackup.ts";
-import { systemFolder } from "../server/place.ts";
-import { canUse, type SystemUser, serverUser } from "../server/systemUser.ts";
+import { clusterIn, makeScratchFolder, removeScratchFolder } from "../server/scratchFolder.ts";
+import { serverUser } from "../server/systemUser.ts";
 import { cleaningUp } from "./interrupt.ts";
 import { findServer } from "./programs.ts";
 import { renderConfiguration } from "./scratchSettings.ts";
@@ -22,7 +20,6 @@ export interface Scratch {
 }
 
 const prefix = "postgres-from-code-verify-";
-const ownerFile = "run.pid";
 const port = 5432;
 
 /**
@@ -37,18 +34,8 @@ export async function withScratchServer<T>(
 ): Promise<T> {
   const user = await serverUser();
   const binaries = await findServer(options.major, user);
-  const base = await reachableBase(user);
-  const clusterIn = (folder: string): Cluster => ({
-    data: join(folder, "data"),
-    log: join(folder, "postgresql.log"),
-    binaries,
-    user,
-  });
-  await clearKilledRuns(base, clusterIn);
-  const folder = await mkdtemp(join(base, prefix));
-  await writeFile(join(folder, ownerFile), String(process.pid));
-  if (user) await chown(folder, user.uid, user.gid);
-  const cluster = clusterIn(folder);
+  const folder = await makeScratchFolder(prefix, binaries, user);
+  const cluster = clusterIn(folder, binaries, user);
   const connectionTo = (database: string): Connection => ({
     host: folder,
     port,
@@ -63,10 +50,7 @@ export async function withScratchServer<T>(
       await start(cluster, folder, options);
       return work({ connectionTo });
     },
-    async () => {
-      await stopServer(cluster);
-      await rm(folder, { recursive: true, force: true });
-    },
+    () => removeScratchFolder(folder, binaries, user),
   );
 }
 
@@ -102,23 +86,4 @@ async function start(
 /** What the server's log said; where the log is does not help, for it goes with the server. */
 function whyOf(error: unknown): string {
   return /\n {2}why: ([\s\S]*?)(\n {2}fix: |$)/.exec(messageOf(error))?.[1] ?? messageOf(error);
-}
-
-/** The folder for temporary files, or one that the server's user can reach where it cannot reach that. */
-async function reachableBase(user: SystemUser | undefined): Promise<string> {
-  if (!user || canUse(tmpdir(), user)) return tmpdir();
-  await mkdir(systemFolder, { recursive: true });
-  await chmod(systemFolder, 0o755);
-  return systemFolder;
-}
-
-async function clearKilledRuns(base: string, clusterIn: (folder: string) => Cluster): Promise<void> {
-  for (const name of await readdir(base)) {
-    if (!name.startsWith(prefix)) continue;
-    const folder = join(base, name);
-    const pid = Number(await readFile(join(folder, ownerFile), "utf8").catch(() => "0"));
-    if (pid === 0 || isAlive(pid)) continue;
-    await stopServer(clusterIn(folder));
-    await rm(folder, { recursive: true, force: true });
-  }
 }

@@ -82,6 +82,28 @@ export async function findConversion(client: pg.ClientBase, table: string): Prom
   return rows[0];
 }
 
+/** A conversion whose way back is not open any more, and the plain table of which is kept still. */
+export interface ExpiredConversion {
+  /** The partitioned table, as SQL names it. */
+  table: string;
+  keepUntil: Date;
+  /** Of the plain table with its indexes. */
+  bytes: number;
+}
+
+/** The conversions that nothing is kept for any more. */
+export async function expiredConversions(client: pg.ClientBase): Promise<ExpiredConversion[]> {
+  const { rows: found } = await client.query("select to_regclass('deploy.partitioning') is not null as present");
+  if (!found[0].present) return [];
+  const { rows } = await client.query(
+    `select partitioned::regclass::text as table, keep_until as "keepUntil",
+            coalesce(pg_total_relation_size(plain), 0)::float8 as bytes
+     from deploy.partitioning join pg_class c on c.oid = partitioned
+     where phase = 'swapped' and keep_until < now() order by keep_until`,
+  );
+  return rows;
+}
+
 /** Begins a conversion, in the transaction that makes its triggers. */
 export async function startConversion(
   client: pg.ClientBase,

@@ -21,7 +21,7 @@ command goes on where it stopped. Bad lines are kept aside in FILE.rejects.csv, 
   --decimal SIGN      point or comma, where a file with semicolons does not tell it itself
   --rejects DIR       folder for rejected lines (otherwise beside the file)
   --force             load again from the first line
-  --prices-only       leave the indicators and the materialized views as they are
+  --prices-only       leave the indicators and the summaries as they are
   --wait SECONDS      how long to wait for another session that loads the same file (60)
   --json              print the results on stdout as JSON
 

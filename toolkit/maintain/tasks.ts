@@ -1,4 +1,5 @@
 import { docs } from "../monitor/sources.ts";
+import { closedWaysBack } from "./conversions.ts";
 import { bloatedIndexes, leftoverIndexes } from "./indexes.ts";
 import type { Task } from "./step.ts";
 import { tablesToAnalyze, tablesToFreeze, tablesToVacuum } from "./tables.ts";
@@ -9,6 +10,7 @@ import {
   oldHistory,
   staleSummaries,
   unpackedPrices,
+  unwatchedPartitions,
 } from "./upkeep.ts";
 
 const shareUpdate = "share update exclusive: only schema changes and other maintenance wait, and then it yields";
@@ -23,6 +25,15 @@ export const tasks: readonly Task[] = [
     lock: "share update exclusive, for 200 ms at most",
     source: `${docs}/ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-MAINTENANCE`,
     find: missingPartitions,
+  },
+  {
+    name: "announcements",
+    title: "have new partitions announce their changes",
+    decides: "the tables that `toolkit cache watch` watches",
+    runs: "toolkit cache watch",
+    lock: "share row exclusive on the partition, for 2 s at most",
+    source: `${docs}/sql-createtrigger.html`,
+    find: unwatchedPartitions,
   },
   {
     name: "freeze",
@@ -86,6 +97,15 @@ export const tasks: readonly Task[] = [
     lock: "share update exclusive, or access exclusive where a default partition asks for it, for 200 ms at most",
     source: `${docs}/ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-MAINTENANCE`,
     find: expiredPartitions,
+  },
+  {
+    name: "conversions",
+    title: "drop the plain tables of finished conversions",
+    decides: "--keep-for of `toolkit partition`, which keeps the way back open",
+    runs: "toolkit partition TABLE --cleanup --yes",
+    lock: "access exclusive on the table, for 50 ms at most, to drop the triggers",
+    source: `${docs}/sql-droptrigger.html`,
+    find: closedWaysBack,
   },
   {
     name: "compression",

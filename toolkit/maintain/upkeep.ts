@@ -1,6 +1,8 @@
 import { refreshViews } from "../analysis/views.ts";
 import { listBackups, pruneBackups } from "../backup/backups.ts";
 import { backupsToGo } from "../backup/prune.ts";
+import { findNewPartitions } from "../cache/newPartitions.ts";
+import { watchTables } from "../cache/watch.ts";
 import { pack } from "../compress/pack.ts";
 import { pruneHistory } from "../history/prune.ts";
 import { hasHistory } from "../history/schema.ts";
@@ -129,4 +131,18 @@ export async function oldBackups({ session, choices }: Look): Promise<Step[]> {
           },
         },
       ];
+}
+
+/** Partitions of watched tables that do not announce their changes: their table's results are not cached meanwhile. */
+export async function unwatchedPartitions({ session }: Look): Promise<Step[]> {
+  const found = await findNewPartitions(session.worker);
+  return found.map(({ name, unwatched }) => ({
+    object: name,
+    why: `${things(unwatched, "partition does", "partitions do")} not announce changes, and the table is not cached`,
+    ...{ does: `toolkit cache watch ${name}`, costBytes: 0 },
+    async run() {
+      await watchTables(session.worker, [name]);
+      return { result: "done" };
+    },
+  }));
 }

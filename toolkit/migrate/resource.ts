@@ -54,8 +54,9 @@ const reading = {
 export async function check(olds: Partial<Inputs>, news: Inputs): Promise<CheckResult<Inputs>> {
   const { files, problems } = await readFolder(news.directory);
   const inputs = { ...news, migrations: files.map(({ name, checksum }) => `${name} ${checksum.slice(0, 12)}`) };
-  const { pending, reasons, situation } = await compare(olds, news, files);
+  const { pending, later, reasons, situation } = await compare(olds, news, files);
   if (pending.length > 0) say(`${pending.length} of ${files.length} migrations pending`);
+  if (later > 0) say(`${later} more wait, for database:migrateTo is ${news.migrateTo}`);
   // A file that cannot be loaded is not in the list, and what is said of the list would not be true.
   const wrong = problems.length > 0 ? problems : reasons;
   const assessed =
@@ -70,19 +71,21 @@ async function compare(
   olds: Partial<Inputs>,
   news: Inputs,
   files: readonly MigrationFile[],
-): Promise<{ pending: readonly MigrationFile[]; reasons: string[]; situation?: Situation }> {
+): Promise<{ pending: readonly MigrationFile[]; later: number; reasons: string[]; situation?: Situation }> {
   const seen = containsUnknown(news.connection) ? "unknown" : await look(news, files);
   if (typeof seen === "string") {
     // A server that is only to be started keeps its schema: what the last \`up\` listed is the best that is known.
     const listed = new Set(olds.migrations?.map((entry) => entry.split(" ")[0]!));
     const added = files.filter(({ name }) => !listed.has(name));
     const { pending, problem } = chosen(added, [...listed], news);
-    return { pending, reasons: [...problem, ...(await statementProblems(files, pending))] };
+    const reasons = [...problem, ...(await statementProblems(files, pending))];
+    return { pending, later: added.length - pending.length, reasons };
   }
   const { pending: all, problems } = seen.plan;
   const { pending, problem } = chosen(all, seen.situation.applied, news);
   return {
     pending,
+    later: all.length - pending.length,
     situation: seen.situation,
     reasons: [...problems, ...problem, ...outOfOrder(files, all), ...(await statementProblems(files, pending))],
   };

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import type { Context } from "../../../toolkit/cli.ts";
+import { convert } from "../../../toolkit/convert/convert.ts";
 import { command } from "../../../toolkit/maintain/command.ts";
 import { setPolicy } from "../../../toolkit/partitions/policy.ts";
 import { chooseTables } from "../../../toolkit/partitions/tables.ts";
@@ -24,7 +25,7 @@ async function outputOf(argv: string[], context: Context): Promise<string> {
   }
 }
 
-const only = ["partitions", "summaries", "retention", "compression", "history", "backups"];
+const only = ["partitions", "summaries", "retention", "conversions", "compression", "history", "backups"];
 
 beforeAll(async () => {
   database = await createDatabase({ template: "head" });
@@ -58,6 +59,29 @@ test("partitions are made ahead, prices are summed up, old ones are packed where
   const packing = { only, packOlderThan: "2 years" };
   expect(stepsOf(await run(database, packing))).toEqual([["compression", "price_history", "done"]]);
   expect((await run(database, packing)).steps).toEqual([]);
+});
+
+test("the plain table of a conversion goes when its way back is closed, and not before", async () => {
+  const { client, connection } = database;
+  await client.query(`create table visit (date date primary key); insert into visit values ('2024-01-01')`);
+  await convert(connection, { table: "visit" });
+  expect((await run(database, { only: ["conversions"] })).steps).toEqual([]);
+  const open = await client.query("select to_regclass('deploy.visit_before_partitioning') is not null as kept");
+  expect(open.rows[0]).toEqual({ kept: true });
+  await client.query("update deploy.partitioning set keep_until = '2024-02-01T00:00:00Z'");
+  const { steps } = await run(database, { only: ["conversions"] });
+  expect(steps).toMatchObject([
+    {
+      ...{ object: "visit", result: "done" },
+      why: "the way back to the plain table was open until 2024-02-01T00:00:00.000Z; it takes 0.0 MB",
+    },
+  ]);
+  const { rows } = await client.query(
+    "select (select count(*)::int from visit), to_regclass('deploy.visit_before_partitioning') as kept",
+  );
+  expect(rows[0]).toEqual({ count: 1, kept: null });
+  expect((await run(database, { only: ["conversions"] })).steps).toEqual([]);
+  await client.query("drop table visit");
 });
 
 test("backups are removed where it is said how many stay, by the stack too, and only then", async () => {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { type Connection, parseConnectionString, withClient } from "../../../toolkit/connection.ts";
-import { clusterIn } from "../../../toolkit/migrate/locks/scratchFolder.ts";
 import type { PoolOptions } from "../../../toolkit/pool/options.ts";
 import { createPool, type Pool } from "../../../toolkit/pool/pool.ts";
 import { findBinaries } from "../../../toolkit/server/binaries.ts";
 import type { Cluster } from "../../../toolkit/server/cluster.ts";
 import { startServer, stopServer } from "../../../toolkit/server/control.ts";
+import { clusterIn } from "../../../toolkit/server/scratchFolder.ts";
 import { serverUser } from "../../../toolkit/server/systemUser.ts";
 import { testServer } from "../../support/database.ts";
 import { startTestServer, stopTestServer } from "../../support/server.ts";

@@ -210,7 +210,7 @@ export const advices: Readonly<Record<string, Advise>> = {
     code: [
       ...(before ? [`npm run up -- -c database:migrateTo=${before}`] : []),
       `npm run toolkit -- partition ${table}`,
-      "npm run up",
+      `npm run up${before ? " -- -c database:migrateTo=" : ""}`,
     ],
   }),
   "detach-concurrently-with-default-partition": ({ reading }) => ({

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { findBinaries } from "../../server/binaries.ts";
 import { exists } from "../../server/files.ts";
+import { removeScratchFolder } from "../../server/scratchFolder.ts";
 import { serverUser } from "../../server/systemUser.ts";
-import { removeScratchFolder } from "./scratchFolder.ts";
 
 /**
  * A process beside one that has a scratch server. Its stdin is a pipe that ends with that process, also when it is

@@ -7,9 +7,9 @@ import { findBinaries } from "../../server/binaries.ts";
 import { initCluster, settingsFile, superuser } from "../../server/cluster.ts";
 import { startServer } from "../../server/control.ts";
 import { writePrivate } from "../../server/files.ts";
+import { clusterIn, freePort, makeScratchFolder, removeScratchFolder } from "../../server/scratchFolder.ts";
 import { renderSettings } from "../../server/settings.ts";
 import { serverUser } from "../../server/systemUser.ts";
-import { clusterIn, freePort, makeScratchFolder, removeScratchFolder } from "./scratchFolder.ts";
 
 /** A throw-away server of this machine. */
 export interface ScratchServer {

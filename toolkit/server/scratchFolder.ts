@@ -3,12 +3,12 @@ import { chmod, chown, mkdir, readdir, readFile, rm, writeFile } from "node:fs/p
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isAlive } from "../../alive.ts";
-import type { Binaries } from "../../server/binaries.ts";
-import type { Cluster } from "../../server/cluster.ts";
-import { stopServer } from "../../server/control.ts";
-import { systemFolder } from "../../server/place.ts";
-import { canUse, type SystemUser } from "../../server/systemUser.ts";
+import { isAlive } from "../alive.ts";
+import type { Binaries } from "./binaries.ts";
+import type { Cluster } from "./cluster.ts";
+import { stopServer } from "./control.ts";
+import { systemFolder } from "./place.ts";
+import { canUse, type SystemUser } from "./systemUser.ts";
 
 /** What throw-away servers share: folders that are named after their kind, and know the process that they are for. */
 
@@ -34,7 +34,7 @@ export async function makeScratchFolder(
 ): Promise<string> {
   const base = await temporaryBase(user);
   await clearKilledRuns(base, prefix, binaries, user);
-  const folder = join(base, prefix + randomBytes(6).toString("hex"));
+  const folder = join(base, prefix + randomBytes(4).toString("hex"));
   before(folder);
   await mkdir(folder, { mode: 0o700 });
   await writeFile(join(folder, pidFile), String(process.pid));
