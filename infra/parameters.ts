@@ -13,7 +13,7 @@ export interface Machine {
 }
 
 /** PostgreSQL's base units: RDS wants bare numbers in them. */
-export type Unit = "8kB" | "kB" | "MB" | "ms" | "s" | "min";
+export type Unit = "B" | "8kB" | "kB" | "MB" | "ms" | "s" | "min";
 
 type Value = string | number | boolean;
 
@@ -155,7 +155,7 @@ export const parameters: Parameter[] = [
   { name: "auto_explain.log_timing", value: false,
     why: "the clock of every step is what costs; counting rows hardly does",
     source: `${docs}/auto-explain.html` },
-  { name: "auto_explain.log_parameter_max_length", since: 16, value: 0,
+  { name: "auto_explain.log_parameter_max_length", since: 16, unit: "B", value: 0,
     why: "parameters may be secret",
     source: `${docs}/auto-explain.html` },
   { name: "log_lock_waits", value: true,
@@ -172,7 +172,7 @@ export const parameters: Parameter[] = [
 const isRdsOnly = (parameter: Parameter) => parameter.name.startsWith("rds.");
 const exists = (parameter: Parameter, version: number) => (parameter.since ?? 0) <= version;
 
-const bytesOf: Partial<Record<Unit, number>> = { "8kB": page, kB, MB };
+const bytesOf: Partial<Record<Unit, number>> = { B: 1, "8kB": page, kB, MB };
 
 /** A value as a person would write it: memory in whole MB where it is, time with its unit. */
 function readable(value: Value, unit?: Unit): string {

@@ -121,6 +121,6 @@ test("a table that somebody has locked is left out, and the others are done", as
 
 test("a task that there is not is refused", async () => {
   expect(() => run(database, { only: ["vacum"] })).toThrow(
-    "there is no task vacum\n  fix: Use some of partitions, freeze,",
+    "there is no task vacum\n  fix: Use some of partitions, announcements, freeze,",
   );
 });

@@ -40,7 +40,7 @@ test("a run stops at the migration that it is told, and refuses one that is not 
   );
   expect(steady(await failure(applyMigrations(connection, { directory, to: "0009_x" })), folder)).toBe(
     `there is no migration 0009_x
-  fix: Use the name of a file in migrations.`,
+  fix: Use the name of a migration without its extension, such as 0003_names.`,
   );
 });
 
