@@ -5,12 +5,13 @@ import { runner } from "node-pg-migrate";
 import { type Connection, withClient } from "../toolkit/connection.ts";
 import { applyMigrations } from "../toolkit/migrate/apply.ts";
 import { deploy } from "../toolkit/migrate/deploy.ts";
+import { median } from "../toolkit/statistics.ts";
 import { say } from "../toolkit/terminal.ts";
 import type { BenchOptions, Measured } from "./index.ts";
 import { startBenchServer } from "./server.ts";
 
 const migrations = 200;
-const rounds = 5;
+const rounds = 9;
 
 const contenders = { ours, up, bare };
 type Name = keyof typeof contenders;
@@ -34,13 +35,14 @@ export async function bench(_options: BenchOptions): Promise<Measured> {
         times[name].push((performance.now() - started) / 1000);
         say(`  ${name}: ${times[name].at(-1)!.toFixed(2)} s`);
       }
-    const best = (name: Name) => Math.min(...times[name]);
-    const [ratio, ratioOfUp] = [best("ours") / best("bare"), best("up") / best("bare")];
+    // Each against its own round: a machine's speed changes from one to the next more than from one contender to the next.
+    const ratioOf = (name: Name) => median(times[name].map((seconds, round) => seconds / times.bare[round]!));
+    const [ratio, ratioOfUp] = [ratioOf("ours"), ratioOf("up")];
     return {
       result: { server: server.version, migrations, times, ratio, ratioOfUp },
       lines: [
-        `${migrations} migrations, best of ${rounds}: ours ${best("ours").toFixed(2)} s, bare node-pg-migrate ` +
-          `${best("bare").toFixed(2)} s: ${ratio.toFixed(2)} times; within \`up\` ${ratioOfUp.toFixed(2)} times`,
+        `${migrations} migrations, medians of ${rounds}: ours ${median(times.ours).toFixed(2)} s, bare node-pg-migrate ` +
+          `${median(times.bare).toFixed(2)} s: ${ratio.toFixed(2)} times; within \`up\` ${ratioOfUp.toFixed(2)} times`,
       ],
     };
   } finally {
