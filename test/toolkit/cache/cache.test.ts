@@ -166,7 +166,6 @@ test("a lost listener empties the cache, which serves nothing until it listens a
 
 test("a network that hangs between the listener and the server is noticed, by a write at the latest", async () => {
   const proxy = await startProxy(database.connection.port);
-  const pool = createPool(database.connection, { min: 1 });
   const through = { ...database.connection, port: proxy.port };
   const cache = await make({ pool, heartbeat: 60_000, answerTimeout: 200 }, through);
   await value(cache);
