@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { parseConnectionString, withClient } from "../toolkit/connection.ts";
@@ -161,14 +161,22 @@ const killPoints = ["creating the database", "applied 0003_", "applied 0018_", "
 
 const providers = (from: Project) => resources(from).flatMap(({ inputs }) => inputs?.__provider ?? []);
 
+/** The folder in which a process works; undefined where it has ended since, or may not be seen. */
+function folderOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Kills the dynamic provider process that works in this project. */
 function killProvider(from: Project): void {
   const processes = execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" }).split("\n");
   for (const line of processes) {
     const [pid, ...args] = line.trim().split(/\s+/);
     if (!args.join(" ").includes("dynamic-provider")) continue;
-    const folder = execFileSync("readlink", [`/proc/${pid}/cwd`], { encoding: "utf8" }).trim();
-    if (folder === from.folder) process.kill(Number(pid), "SIGKILL");
+    if (folderOf(pid!) === from.folder) process.kill(Number(pid), "SIGKILL");
   }
 }
 

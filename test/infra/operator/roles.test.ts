@@ -32,7 +32,7 @@ test("the migrator maintains what the owner owns, and records the history", asyn
   const { client } = place.database;
   await client.query("insert into stocks (symbol, name) values ('ONE', 'One')");
   const missing = await client.query(
-    "select partition::text as name from partition_bounds('public.price_history') where from_date > current_date limit 1",
+    "select partition::text as name from partition_bounds('public.price_history') where from_date > current_date order by from_date limit 1",
   );
   await client.query(`drop table ${missing.rows[0].name}`);
   await client.query(
