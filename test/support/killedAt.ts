@@ -9,21 +9,11 @@ export interface Ended {
 }
 
 /**
- * Calls a function of the toolkit in a process of its own that kills itself (SIGKILL) at its n-th query: before an even
- * one is sent, right after an odd one was.
- * @param module below toolkit/, without its ending
+ * The beginning of a program that kills itself (SIGKILL) at its n-th query: before an even one is sent, right after an odd
+ * one was.
  */
-export function runKilledAt(
-  connection: Connection,
-  [module, action]: readonly [module: string, action: string],
-  options: object,
-  n: number,
-): Promise<Ended> {
-  const code = `
+export const killsItselfAt = (n: number): string => `
     import pg from "pg";
-    import { parseConnectionString } from "./toolkit/connection.ts";
-    import { ${action} } from "./toolkit/${module}.ts";
-    import { report } from "./toolkit/cli.ts";
     const query = pg.Client.prototype.query;
     let sent = 0;
     const die = () => process.kill(process.pid, "SIGKILL");
@@ -33,7 +23,23 @@ export function runKilledAt(
       const result = query.apply(this, args);
       if (sent >= ${n}) setImmediate(die);
       return result;
-    };
+    };`;
+
+/**
+ * Calls a function of the toolkit in a process of its own that kills itself at its n-th query.
+ * @param module below toolkit/, without its ending
+ */
+export function runKilledAt(
+  connection: Connection,
+  [module, action]: readonly [module: string, action: string],
+  options: object,
+  n: number,
+): Promise<Ended> {
+  const code = `
+    ${killsItselfAt(n)}
+    import { parseConnectionString } from "./toolkit/connection.ts";
+    import { ${action} } from "./toolkit/${module}.ts";
+    import { report } from "./toolkit/cli.ts";
     try {
       await ${action}(parseConnectionString(process.env.DATABASE_URL), ${JSON.stringify(options)});
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Connection } from "../connection.ts";
 import { convertShown } from "../convert/command.ts";
-import { UserError } from "../errors.ts";
+import { messageOf, UserError } from "../errors.ts";
 import type { MigrationFile } from "../migrate/files.ts";
 
 /** A migration that rewrites a table in one transaction, and what does the same to a big one while it is used. */
@@ -33,7 +33,7 @@ export async function convertAll(
     const settings = { table, column, say };
     await convertShown(connection, settings).catch((error) => {
       throw new UserError(`${table} could not be converted to partitions`, {
-        why: error instanceof Error ? error.message : String(error),
+        why: messageOf(error),
         fix: "Correct that and run it again: it goes on where it stopped.",
         cause: error,
       });

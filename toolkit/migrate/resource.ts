@@ -75,7 +75,7 @@ async function compare(
   const seen = containsUnknown(news.connection) ? "unknown" : await look(news, files);
   if (typeof seen === "string") {
     // A server that is only to be started keeps its schema: what the last \`up\` listed is the best that is known.
-    const listed = new Set(olds.migrations?.map((entry) => entry.split(" ")[0]!));
+    const listed = new Set(namesIn(olds.migrations));
     const added = files.filter(({ name }) => !listed.has(name));
     const { pending, problem } = chosen(added, [...listed], news);
     const reasons = [...problem, ...(await statementProblems(files, pending))];
@@ -109,7 +109,7 @@ export async function diff(_id: string, olds: Outputs, news: Inputs): Promise<Di
   const moved = olds.server !== news.server || olds.directory !== news.directory;
   if (moved || !sameList(olds.migrations, news.migrations)) return { changes: true };
   const wanted = (names: readonly string[]) => (news.migrateTo ? names.indexOf(news.migrateTo) + 1 : names.length);
-  const listed = news.migrations?.map((entry) => entry.split(" ")[0]!) ?? [];
+  const listed = namesIn(news.migrations);
   if (containsUnknown(news.connection)) return { changes: olds.applied.length < wanted(listed) };
   if (!samePlace(olds.connection, news.connection)) return { changes: true };
   const { files } = await readFolder(news.directory);
@@ -178,6 +178,11 @@ async function look(
 
 function outcome({ applied, fingerprint }: Situation): Pick<Outputs, "applied" | "head" | "fingerprint"> {
   return { applied, head: applied.at(-1) ?? null, fingerprint };
+}
+
+/** The names of a list of "name checksum". */
+function namesIn(migrations: readonly string[] = []): string[] {
+  return migrations.map((entry) => entry.split(" ")[0]!);
 }
 
 function sameList(one: readonly string[] | undefined, other: readonly string[] | undefined): boolean {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { type Connection, connectionString } from "../../../toolkit/connection.ts";
 import type { LoadOptions } from "../../../toolkit/load/load.ts";
+import { killsItselfAt } from "../../support/killedAt.ts";
 
 /** What a command left. */
 export interface Finished {
@@ -30,23 +31,13 @@ export function startLoad(
   path: string,
   options: LoadOptions & { asNobody?: boolean; killAt?: number },
 ): Started {
-  const { asNobody, killAt = Number.MAX_SAFE_INTEGER, ...loadOptions } = options;
+  const { asNobody, killAt, ...loadOptions } = options;
   const code = `
-    import pg from "pg";
+    ${killAt === undefined ? "" : killsItselfAt(killAt)}
     import { parseConnectionString } from "./toolkit/connection.ts";
     import { report } from "./toolkit/cli.ts";
     import { load } from "./toolkit/load/load.ts";
     const [url, path] = [process.env.DATABASE_URL, ${JSON.stringify(path)}];
-    const query = pg.Client.prototype.query;
-    let sent = 0;
-    const die = () => process.kill(process.pid, "SIGKILL");
-    pg.Client.prototype.query = function (...words) {
-      sent++;
-      if (sent >= ${killAt} && sent % 2 === 0) die();
-      const result = query.apply(this, words);
-      if (sent >= ${killAt}) setImmediate(die);
-      return result;
-    };
     if (${Boolean(asNobody)} && process.getuid() === 0) process.setuid(65534);
     try {
       console.log(JSON.stringify(await load(parseConnectionString(url), path, ${JSON.stringify(loadOptions)})));
